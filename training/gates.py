@@ -2,8 +2,9 @@
 
     python -m training.gates --corpus CORPUS --model models/default.safetensors [--reference FOLDER] [--json OUT.json]
 
-Nats per note event against an interpolated Markov model in the same time frame; fifty continuations beside the real ones, untrained
-weights and shuffled notes; the longest run copied from the training part; the int8 file against the f32 folder.
+Nats per note event against an interpolated Markov model in the same time frame; fifty continuations beside the real ones,
+untrained weights and shuffled notes; anticipation with and without controls; answers to made-up loops; the longest run copied
+from the training part; the int8 file against the f32 folder.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 
 from . import corpus as corpora
-from . import export, music, sample, windows
+from . import export, loops, music, sample, windows
 from . import vocabulary as v
 from .markov import Markov
 from .plain import Plain
@@ -174,6 +175,25 @@ def continuations(corpus, notes, model, count, top_p):
     return {"prompts": len(prompts), **figures}, answers["model"]
 
 
+def made_loops(model, count, top_p, answer=60):
+    """Four-bar loops of one role, from the generator with a seed of their own: do answers keep to grid, key and role?"""
+    figures = []
+    for seed in range(count):
+        made = loops.Piece(np.random.default_rng([1000, seed]))
+        role = ("drums", "bass", "comp", "lead")[seed % 4]
+        made.bars = made.bars[:4]
+        made.comp("comp") if role == "comp" else getattr(made, role)()
+        if not made.notes:
+            continue
+        heard = np.array(sorted((t, p, q, d) for t, d, p, q in made.notes))
+        triplets = np.stack([heard[:, 0], v.DUR + heard[:, 3], v.NOTE + 128 * heard[:, 1] + heard[:, 2]], axis=1)[:100]
+        tokens = torch.as_tensor(np.concatenate([[v.AUTOREGRESS], triplets.ravel()]))[None]
+        answers = sample.continue_prompts(model, tokens, answer, top_p, seed)[0].numpy()
+        figures.append(music.measure(music.notes_of(triplets), music.notes_of(answers)))
+    names = ("in the prompt's key", "onset-grid error, ticks", "instruments kept", "doubled notes")
+    return {"loops": len(figures)} | {name: float(np.nanmean([f[name] for f in figures])) for name in names}
+
+
 def spread(values):
     """Mean, and the quartiles, of the values that there are."""
     values = values[~np.isnan(values)]
@@ -229,12 +249,14 @@ def table(result):
         cells = (result["likelihood"][who][s] for s in (*SLOTS, "total"))
         lines.append(f"{who:18}" + "".join(f"{m:10.3f} ({a:6.3f}..{b:6.3f})" for m, a, b in cells))
     people = ("real", "model", "untrained", "shuffled")
-    lines += ["", f"{result['continuations']['prompts']} answers: mean (quartiles)", f"{'':26}" + "".join(f"{p:>24}" for p in people)]
+    lines += ["", f"{result['continuations']['prompts']} answers: mean (quartiles)"]
+    lines += [f"{'':26}" + "".join(f"{p:>24}" for p in people)]
     for name in result["continuations"]["real"]:
         cells = (result["continuations"][p][name] for p in people)
         lines.append(f"{name:26}" + "".join(f"{m:8.3f} ({a:6.2f}..{b:6.2f})" for m, a, b in cells))
     rest = {k: x for k, x in result.items() if k not in ("continuations",)}
-    rest["likelihood"] = {k: x for k, x in rest["likelihood"].items() if k not in ("markov", "model", "model better by")}
+    shown = ("markov", "model", "model better by")
+    rest["likelihood"] = {k: x for k, x in rest["likelihood"].items() if k not in shown}
     return "\n".join(lines) + "\n\n" + json.dumps(rest, indent=1)
 
 
@@ -260,6 +282,7 @@ def main(arguments=None):
         "likelihood": likelihood(corpus, notes, model, reference, options.windows, options.markov_pieces),
         "continuations": answers,
         "anticipation": ahead(corpus, notes, model),
+        "made-up loops": made_loops(model, 20, options.top_p),
     }
     if not options.no_copying:
         result["copied run, events"] = copied(corpus, made)

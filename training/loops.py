@@ -1,7 +1,7 @@
 """Bands that the scores lack: loops of drums, bass, comping and lead in six styles, made up by rule.
 
-A piece is 4 to 16 bars of 4/4: a chord progression, a groove for each role that plays, a lead built from one motif, a fill at the end
-of every fourth bar. Times are ticks of a beat; a 16th is 12 ticks, a swung offbeat 8th falls at 32.
+A piece is 4 to 16 bars of 4/4: a chord progression, a groove for each role that plays, a lead built from one motif, fills at
+the end of fourth bars. Times are ticks of a beat; a 16th is 12 ticks, a swung offbeat 8th falls at 32.
 """
 
 import numpy as np
@@ -142,6 +142,7 @@ DRUMS = {
     ),
 }
 KEYS = {"K": 36, "S": 38, "C": 39, "H": 42, "O": 46, "R": 51}
+FILLS = ((38, 38, 45, 43), (50, 48, 45, 41), (38, 40, 38, 36))
 COMPS = {  # rhythms of chords on 16 steps: (step, length)
     "pop": (((0, 16),), ((0, 4), (4, 4), (8, 4), (12, 4)), ((0, 6), (6, 6), (12, 4)), ((0, 8), (8, 8))),
     "rock": (tuple((k, 2) for k in range(0, 16, 2)), ((0, 6), (6, 10)), ((0, 16),), ((0, 3), (3, 3), (6, 10))),
@@ -219,7 +220,7 @@ class Piece:
                         continue
                     self.add(bar, step, 1, v.DRUMS, KEYS[letter.upper()])
             if fill:
-                for step, key in zip(range(12, 16), self.pick(((38, 38, 45, 43), (50, 48, 45, 41), (38, 40, 38, 36))), strict=True):
+                for step, key in zip(range(12, 16), self.pick(FILLS), strict=True):
                     self.add(bar, step, 1, v.DRUMS, key)
             if crash and bar % 8 == 0:
                 self.add(bar, 0, 1, v.DRUMS, 49)
@@ -289,10 +290,11 @@ class Piece:
                     pitches = self.voicing(self.chord_at(bar, 2 * k), centre)
                     self.add(bar, 2 * k, 2, program, pitches[(0, 1, 2, 1)[k % 4]])
                 continue
-            cuts = sorted({step for step, _ in rhythm} | ({8} if len(self.bars[bar]) > 1 and (0, 16) in rhythm else set()))
+            halved = len(self.bars[bar]) > 1 and (0, 16) in rhythm
+            cuts = sorted({step for step, _ in rhythm} | ({8} if halved else set()))
             for step in cuts:
                 length = dict(rhythm).get(step, 8)
-                if len(cuts) > len(rhythm):
+                if halved:
                     length = 8
                 chord = self.chord_at(bar, step)
                 if power:

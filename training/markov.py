@@ -10,9 +10,30 @@ from . import vocabulary as v
 
 ORDERS = {
     # Each slot's contexts, short to long, by the names of the columns below.
-    "onset": ((), ("d1",), ("d1", "phase"), ("d1", "d2", "phase"), ("d1", "d2", "d3", "phase"), ("d1", "d2", "d3", "phase", "n1")),
-    "duration": ((), ("l1",), ("d0", "l1"), ("d0", "l1", "l2"), ("d0", "d1", "l1", "l2", "phase0"), ("d0", "l1", "l2", "l3", "n1", "phase0")),
-    "note": ((), ("i1",), ("n1",), ("n1", "d0"), ("n1", "n2", "d0"), ("n1", "n2", "n3", "d0", "l0")),
+    "onset": (
+        (),
+        ("d1",),
+        ("d1", "phase"),
+        ("d1", "d2", "phase"),
+        ("d1", "d2", "d3", "phase"),
+        ("d1", "d2", "d3", "phase", "n1"),
+    ),
+    "duration": (
+        (),
+        ("l1",),
+        ("d0", "l1"),
+        ("d0", "l1", "l2"),
+        ("d0", "d1", "l1", "l2", "phase0"),
+        ("d0", "l1", "l2", "l3", "n1", "phase0"),
+    ),
+    "note": (
+        (),
+        ("i1",),
+        ("n1",),
+        ("n1", "d0"),
+        ("n1", "n2", "d0"),
+        ("n1", "n2", "n3", "d0", "l0"),
+    ),
 }
 SIZES = {"onset": v.TIMES, "duration": v.DURS, "note": v.NOTES + 1}
 
@@ -51,9 +72,9 @@ class Table:
     """How often each context, and each symbol in it, occurred."""
 
     def __init__(self, context, symbol):
-        pairs, counts = np.unique(mix([context, symbol]), return_counts=True)
-        self.pairs, self.counts = pairs, counts.astype(np.float32)
-        _, first = np.unique(mix([context, symbol]), return_index=True)
+        both = mix([context, symbol])
+        self.pairs, first, counts = np.unique(both, return_index=True, return_counts=True)
+        self.counts = counts.astype(np.float32)
         self.contexts, inverse = np.unique(context[first], return_inverse=True)
         self.total = np.bincount(inverse, weights=self.counts).astype(np.float32)
         self.kinds = np.bincount(inverse).astype(np.float32)

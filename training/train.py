@@ -8,6 +8,7 @@ import argparse
 import json
 import math
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import torch
 from . import corpus as corpora
 from . import loops, windows
 from .model import Model, Shape
+from .muon import Muon
 
 # Share of the windows that each set gives; loops are our own generator's.
 SHARES = {
@@ -71,9 +73,8 @@ def optimizers(model, rate):
     matrices = [p for p in model.blocks.parameters() if p.ndim == 2]
     chosen = {id(p) for p in matrices}
     rest = [p for p in model.parameters() if id(p) not in chosen]
-    muon = torch.optim.Muon(matrices, lr=rate * 8, momentum=0.95, weight_decay=0.02)
-    adam = torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
-    return [muon, adam]
+    adam = torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    return [Muon(matrices, lr=rate * 8), adam]
 
 
 def rate_at(progress, step, warmup=100):
@@ -140,6 +141,7 @@ class Run:
         self.average.weights = state["average"]
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
+        self.optimizers[1].param_groups[0].update(fused=True, foreach=False)
         self.step, self.seconds, self.events = state["step"], state["seconds"], state["events"]
 
     def save(self):
@@ -168,22 +170,25 @@ class Run:
         for optimizer, base in zip(self.optimizers, (options.rate * 8, options.rate), strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = base * factor
-        batch = options.batch if self.progress() < HOLD else 2 * options.batch
+        parts = 1 if self.progress() < HOLD else 2
         generator = seeded(options.seed, self.step, options.device)
-        first = data.starts(batch, generator)
-        tokens, predicted = windows.training_batch(data.notes, first, options.events, generator)
-        with torch.autocast(options.device, torch.bfloat16, enabled=options.device == "cuda"):
-            nats = self.model.loss(tokens, predicted, generator)
-        slots = nats.sum((0, 1)) / predicted.sum()
         self.model.zero_grad(set_to_none=True)
-        slots.sum().backward()
+        sums = 0
+        for _ in range(parts):
+            first = data.starts(options.batch, generator)
+            tokens, predicted = windows.training_batch(data.notes, first, options.events, generator)
+            with torch.autocast(options.device, torch.bfloat16, enabled=options.device == "cuda"):
+                nats = self.model.loss(tokens, predicted, generator)
+            slots = nats.sum((0, 1)) / predicted.sum()
+            (slots.sum() / parts).backward()
+            sums = sums + slots.detach() / parts
+            self.events += int(predicted.sum())
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
         for optimizer in self.optimizers:
             optimizer.step()
         self.average.update(self.model, self.step)
-        self.events += int(predicted.sum())
         self.step += 1
-        return slots.detach()
+        return sums
 
     def log(self, record):
         record = {"step": self.step, "seconds": round(self.seconds), "events": self.events, **record}
@@ -208,7 +213,12 @@ class Run:
             marks[what] = self.seconds
             return True
 
+        stopped = []
+        signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
         while self.progress() < 1:
+            if stopped:
+                self.save()
+                raise SystemExit("stopped; run the same command to go on")
             recent.append(self.train_step(data))
             now = time.monotonic()
             self.seconds, before = self.seconds + now - before, now
