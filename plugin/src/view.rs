@@ -1,0 +1,83 @@
+//! What the editor sees: written by the worker (and, for single numbers, by the audio thread through
+//! atomics), read by the editor once a picture. The audio thread never touches the lock in here.
+
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
+use std::sync::{Arc, Mutex};
+
+use continuo_timeline::Note;
+
+/// Shared between one instance's audio thread, worker and editor.
+#[derive(Default)]
+pub struct View {
+    /// What the worker last said, replaced whole; the worker writes it, the editor clones it.
+    pub picture: Mutex<Arc<Picture>>,
+    /// Line position in beats, as `f64` bits; audio thread writes it each block.
+    pub line: AtomicU64,
+    /// Tempo in beats a minute, as `f32` bits; audio thread writes it each block.
+    pub tempo: AtomicU32,
+    /// Counts notes heard; audio thread.
+    pub notes_in: AtomicU32,
+    /// Counts generated notes sent; audio thread.
+    pub notes_out: AtomicU32,
+    /// Notes dropped because they came too late; audio thread.
+    pub late: AtomicU32,
+    /// Messages lost because a ring was full; either side.
+    pub dropped: AtomicU32,
+    /// Voices sounding in the built-in instrument; audio thread.
+    pub voices: AtomicU32,
+    /// Largest output sample of the last block, in 1/255; audio thread.
+    pub peak: AtomicU8,
+}
+
+/// A consistent picture of the worker's mind.
+#[derive(Clone, Debug, Default)]
+pub struct Picture {
+    /// What the model is doing, and what to do when it cannot.
+    pub model: ModelState,
+    /// What the worker is doing.
+    pub activity: Activity,
+    /// The phrase heard last, line beats.
+    pub heard: Vec<Note>,
+    /// The answer to it, as far as it is known, line beats.
+    pub answer: Vec<Note>,
+    /// Where the answer starts on the line, if there is one.
+    pub answer_at: Option<f64>,
+    /// Line position of a bar line and the bar's length in beats, to draw the grid.
+    pub bar: (f64, f64),
+    /// Key detected in the phrase, as text ("D minor"), or empty.
+    pub key: String,
+    /// Takes kept so far.
+    pub takes: usize,
+    /// Milliseconds the model took per token lately.
+    pub ms_per_token: f32,
+    /// A message for the player: what went wrong and what to do, or empty.
+    pub message: String,
+}
+
+/// State of the model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum ModelState {
+    /// Being loaded.
+    #[default]
+    Loading,
+    /// Ready; its name.
+    Ready(String),
+    /// Cannot be used: what is wrong and what to do.
+    Failed(String),
+}
+
+/// What the worker is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Activity {
+    /// Mode is Off.
+    #[default]
+    Off,
+    /// Nothing heard yet, or waiting.
+    Waiting,
+    /// A phrase is being played.
+    Listening,
+    /// An answer is being made; nothing of it sounds yet.
+    Thinking,
+    /// The answer plays.
+    Playing,
+}

@@ -1,0 +1,16 @@
+//! Notes in time, on the audio thread. This crate is `no_std` without an allocator: its border is the
+//! real-time border, and the compiler holds it.
+//!
+//! ```text
+//! host transport ─▶ clock ─▶ line position, epochs ─▶ schedule ─▶ sounding ─▶ notes on and off @frame
+//! ```
+#![no_std]
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod event;
+pub mod message;
+pub mod units;
+
+pub use event::Event;
+pub use message::{Cut, FromWorker, GRID, Mode, Note, Press, Quantise, Settings, Tick, ToWorker, Trigger};
+pub use units::{Beats, Bpm, Channel, Epoch, Frame, Instrument, Key, Meter, Velocity};

@@ -1,0 +1,189 @@
+//! What crosses the border between the audio thread and the worker: small, `Copy`, without a destructor.
+//!
+//! Positions are on the *line*: a count of quarter notes that follows the tempo, runs on when the host is
+//! stopped, and never goes back. A seek or a loop wrap starts a new epoch; the line then moves forward to
+//! the next point with the same fraction of a beat as the song position, so that grid points of the song
+//! are grid points of the line.
+
+use crate::units::{Beats, Bpm, Channel, Epoch, Instrument, Key, Meter, Velocity};
+
+/// Grid points in a quarter note: where the worker takes its decisions.
+pub const GRID: u32 = 24;
+
+/// A note with a place in time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Note {
+    /// Onset on the line.
+    pub at: Beats,
+    /// Length, more than 0.
+    pub len: Beats,
+    /// Key.
+    pub key: Key,
+    /// Velocity, 1 to 127.
+    pub velocity: Velocity,
+    /// What plays it.
+    pub instrument: Instrument,
+    /// MIDI channel it goes out on.
+    pub channel: Channel,
+}
+
+/// Where the music stands: sent at each grid point that passes, and first in each epoch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tick {
+    /// The grid point on the line (a multiple of 1/[`GRID`]), or the first point of an epoch.
+    pub at: Beats,
+    /// Song position of the same moment; the host's while it plays, else the internal clock's.
+    pub song: Beats,
+    /// A bar line on the line, at or before `at`.
+    pub bar: Beats,
+    /// Time signature.
+    pub meter: Meter,
+    /// Tempo.
+    pub tempo: Bpm,
+    /// Whether the host's transport rolls (or the internal one).
+    pub playing: bool,
+    /// Whether the host says that it renders offline, so that the audio thread waits for the worker.
+    pub offline: bool,
+    /// The current epoch.
+    pub epoch: Epoch,
+}
+
+/// From the audio thread to the worker. In time order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ToWorker {
+    /// A grid point passed.
+    Tick(Tick),
+    /// The player struck a key.
+    On { at: Beats, key: Key, velocity: Velocity, channel: Channel, epoch: Epoch },
+    /// The player let a key go.
+    Off { at: Beats, key: Key, channel: Channel, epoch: Epoch },
+    /// The sustain pedal went down (`true`) or up.
+    Pedal { at: Beats, down: bool, epoch: Epoch },
+    /// A new epoch begins: everything planned before is void.
+    Epoch { at: Beats, epoch: Epoch, why: Cut },
+    /// A momentary parameter was pressed.
+    Press { at: Beats, press: Press, epoch: Epoch },
+    /// The worker's settings changed (sent before the next tick, so that they apply at a known time).
+    Settings(Settings),
+    /// A generated note was dropped because it was due before it arrived.
+    Late { at: Beats },
+}
+
+/// Why an epoch began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// The host jumped: seek or loop wrap. Notes played before it stay in the history.
+    Seek,
+    /// The transport started or stopped.
+    Transport,
+    /// The player came back in while an answer played.
+    Yield,
+    /// Panic, bypass, reset, or mode off.
+    Silence,
+    /// A new answer was asked for ("answer again").
+    Again,
+}
+
+/// Momentary parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Press {
+    /// Answer now what was played so far.
+    Answer,
+    /// Answer the same phrase again, differently.
+    Again,
+    /// Keep the newest answer as a take.
+    Keep,
+    /// Tap the tempo of the internal clock.
+    Tap,
+    /// Silence everything.
+    Panic,
+}
+
+/// How the end of a phrase is noticed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trigger {
+    /// Silence longer than max(1 beat, twice the median inter-onset interval), nothing held, pedal up.
+    #[default]
+    Automatic,
+    /// The next bar line after something was played.
+    BarLine,
+    /// Every `trigger_bars` bars.
+    Bars,
+    /// The pedal going up after it was down (the pedal no longer sustains).
+    Pedal,
+    /// A key (`trigger_key`) that is not heard as a note.
+    Key,
+    /// Only the "answer now" parameter.
+    Parameter,
+}
+
+/// What the plugin does with what it hears.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Nothing is generated.
+    Off,
+    /// Listen to a phrase, then answer it.
+    #[default]
+    Respond,
+}
+
+/// When an answer may begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Quantise {
+    /// As soon as it is there.
+    #[default]
+    None,
+    /// On the next beat of the signature's quarter grid.
+    Beat,
+    /// On the next bar line.
+    Bar,
+}
+
+/// The parameters that the worker needs, as they stood at a grid point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Off or Respond.
+    pub mode: Mode,
+    /// How the end of a phrase is noticed.
+    pub trigger: Trigger,
+    /// Bars between answers for [`Trigger::Bars`], 1 to 16.
+    pub trigger_bars: u8,
+    /// The key that asks for an answer, for [`Trigger::Key`].
+    pub trigger_key: Key,
+    /// Length of an answer in bars, 1 to 16.
+    pub bars: u8,
+    /// When an answer may begin.
+    pub quantise: Quantise,
+    /// Softmax temperature, 0.01 to 2.
+    pub temperature: f32,
+    /// Nucleus mass, 0 to 1; 0 is greedy.
+    pub top_p: f32,
+    /// Wanted notes a beat relative to the phrase's own, 0.25 to 4; 1 leaves it to the model.
+    pub density: f32,
+    /// What the player plays.
+    pub player: Instrument,
+    /// What answers; `None` means the player's own instrument.
+    pub answer: Option<Instrument>,
+    /// Channel that answers go out on (drums go out on 9).
+    pub channel: Channel,
+    /// Seed of all random draws.
+    pub seed: u32,
+}
+
+/// From the worker to the audio thread.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FromWorker {
+    /// A note to play, unless its epoch is over.
+    Planned { note: Note, epoch: Epoch },
+    /// The answer of this epoch ends at `end` (line): up to there a player who comes in makes it yield.
+    AnswerEnds { end: Beats, epoch: Epoch },
+    /// First message of a new table of take notes (source = Takes); the notes follow, then `TakeEnd`.
+    TakeBegin,
+    /// A note of the take; `at` is a song position.
+    TakeNote(Note),
+    /// The table is complete and replaces the one before.
+    TakeEnd,
+}
+
+const _: () = assert!(!core::mem::needs_drop::<ToWorker>());
+const _: () = assert!(!core::mem::needs_drop::<FromWorker>());
