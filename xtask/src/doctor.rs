@@ -1,0 +1,210 @@
+//! What this machine lacks, for what, and how to get it. Installs on Debian and its kin when it may.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+
+use crate::run::{must, program, root, works};
+
+/// Something that a part needs.
+enum Need {
+    /// A program on the path, and the Debian package that has it.
+    Program(&'static str, &'static str),
+    /// A shared library, and its Debian package.
+    Library(&'static str, &'static str),
+    /// A Python module in `.venv`, and its package.
+    Module(&'static str, &'static str),
+}
+
+/// A part of the project's work and its needs.
+struct Part {
+    name: &'static str,
+    what: &'static str,
+    needs: &'static [Need],
+}
+
+use Need::{Library, Module, Program};
+
+const PARTS: &[Part] = &[
+    Part {
+        name: "build",
+        what: "build the plugin and the command line",
+        needs: &[Program("gcc", "gcc"), Program("pkg-config", "pkg-config")],
+    },
+    Part {
+        name: "editor",
+        what: "open the editor",
+        needs: &[
+            Library("libX11.so.6", "libx11-6"),
+            Library("libX11-xcb.so.1", "libx11-xcb1"),
+            Library("libxcb.so.1", "libxcb1"),
+            Library("libXcursor.so.1", "libxcursor1"),
+            Library("libxkbcommon.so.0", "libxkbcommon0"),
+            Library("libxkbcommon-x11.so.0", "libxkbcommon-x11-0"),
+            Library("libEGL.so.1", "libegl1 libegl-mesa0"),
+            Library("libGL.so.1", "libgl1 libgl1-mesa-dri"),
+        ],
+    },
+    Part {
+        name: "xvfb",
+        what: "test the editor on a screen of its own",
+        needs: &[
+            Program("Xvfb", "xvfb"),
+            Program("openbox", "openbox"),
+            Program("xwininfo", "x11-utils"),
+            Program("import", "imagemagick"),
+        ],
+    },
+    Part {
+        name: "jack",
+        what: "test in a JACK graph",
+        needs: &[
+            Program("jackd", "jackd2"),
+            Program("python3", "python3-venv"),
+            Module("jack", "JACK-Client"),
+        ],
+    },
+    Part { name: "ardour", what: "test in Ardour", needs: &[Program("ardour7-lua", "ardour")] },
+    Part {
+        name: "pedalboard",
+        what: "test the VST3 in pedalboard",
+        needs: &[Program("python3", "python3-venv"), Module("pedalboard", "pedalboard")],
+    },
+    Part {
+        name: "standalone",
+        what: "build the standalone",
+        needs: &[Library("libasound.so", "libasound2-dev"), Library("libjack.so", "libjack-jackd2-dev")],
+    },
+];
+
+/// Says what is missing for `parts` (all when empty); installs it when asked and allowed.
+pub fn doctor(parts: &[String], install: bool) -> Result<()> {
+    for name in parts {
+        if !PARTS.iter().any(|part| part.name == name) {
+            bail!("no part `{name}`; there are {}", PARTS.map_names());
+        }
+    }
+    let wanted: Vec<&Part> =
+        PARTS.iter().filter(|p| parts.is_empty() || parts.iter().any(|n| n == p.name)).collect();
+    if install {
+        get(&wanted)?;
+    }
+    let mut absent = false;
+    for part in &wanted {
+        let missing: Vec<_> = part.needs.iter().filter(|need| !need.there()).map(Need::name).collect();
+        match missing.is_empty() {
+            true => println!("{:<11} there: can {}", part.name, part.what),
+            false => println!("{:<11} MISSING {}: cannot {}", part.name, missing.join(", "), part.what),
+        }
+        absent |= !missing.is_empty();
+    }
+    if absent {
+        let names: Vec<_> = wanted.iter().map(|p| p.name).collect();
+        println!(
+            "to install it (Debian and its kin, as root): cargo xtask doctor --install {}",
+            names.join(" ")
+        );
+    }
+    if absent && install {
+        bail!("some parts are still missing");
+    }
+    Ok(())
+}
+
+/// The same for what the build and the demo need; missing system packages are installed when that may be.
+pub fn prepare(parts: &[&str]) -> Result<()> {
+    let parts: Vec<&Part> = PARTS.iter().filter(|p| parts.contains(&p.name)).collect();
+    get(&parts)
+}
+
+trait Names {
+    fn map_names(&self) -> String;
+}
+
+impl Names for [Part] {
+    fn map_names(&self) -> String {
+        self.iter().map(|p| p.name).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn get(parts: &[&Part]) -> Result<()> {
+    let missing = || parts.iter().flat_map(|p| p.needs).filter(|need| !need.there());
+    let mut packages: Vec<&str> =
+        missing().filter_map(Need::debian).flat_map(str::split_whitespace).collect();
+    let mut modules: Vec<&str> = missing().filter_map(Need::python).collect();
+    // python3 may be there without its venv module.
+    if !modules.is_empty() && !venv_works() && !packages.contains(&"python3-venv") {
+        packages.push("python3-venv");
+    }
+    packages.sort_unstable();
+    packages.dedup();
+    modules.sort_unstable();
+    modules.dedup();
+    apt(&packages)?;
+    pip(&modules)
+}
+
+fn apt(packages: &[&str]) -> Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let line =
+        format!("apt-get update && apt-get install --yes --no-install-recommends {}", packages.join(" "));
+    if !works("sh", &["-c", "test $(id -u) = 0 && command -v apt-get"]) {
+        bail!("system packages are missing; on Debian and its kin run:\n    sudo sh -c '{line}'");
+    }
+    must(program("sh", &["-c", &line]).env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+fn pip(modules: &[&str]) -> Result<()> {
+    if modules.is_empty() {
+        return Ok(());
+    }
+    if !python().exists() {
+        must(&mut program("python3", &["-m", "venv", ".venv"])).context("a Python environment in .venv")?;
+    }
+    let mut args = vec!["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    args.extend_from_slice(modules);
+    must(&mut program(&python().to_string_lossy(), &args))
+}
+
+fn python() -> PathBuf {
+    root().join(".venv/bin/python")
+}
+
+fn venv_works() -> bool {
+    python().exists() || works("python3", &["-c", "import venv, ensurepip"])
+}
+
+impl Need {
+    fn name(&self) -> &'static str {
+        match self {
+            Program(name, _) | Library(name, _) | Module(name, _) => name,
+        }
+    }
+
+    fn debian(&self) -> Option<&'static str> {
+        match self {
+            Program(_, package) | Library(_, package) => Some(package),
+            Module(..) => None,
+        }
+    }
+
+    fn python(&self) -> Option<&'static str> {
+        match self {
+            Module(_, package) => Some(package),
+            _ => None,
+        }
+    }
+
+    fn there(&self) -> bool {
+        match self {
+            Program(name, _) => works("sh", &["-c", &format!("command -v {name}")]),
+            Library(name, _) if cfg!(target_os = "linux") => {
+                works("sh", &["-c", &format!("PATH=$PATH:/sbin:/usr/sbin ldconfig -p | grep -q '{name} '")])
+            }
+            Library(..) => true,
+            Module(name, _) => works(&python().to_string_lossy(), &["-c", &format!("import {name}")]),
+        }
+    }
+}
