@@ -160,10 +160,16 @@ def continuations(corpus, notes, model, count, top_p):
     config = {"n_layer": model.layers, "n_head": model.heads, "n_positions": model.positions}
     width = model.weights["wte.weight"].shape[1]
     blank = Plain(export.random_weights(model.layers, width, model.positions), config)
+
+    def answered(by, strict=False):
+        made = sample.continue_prompts(by, asked, ANSWER, top_p, 1, strict=strict)
+        return [music.notes_of(x) for x in made.numpy()]
+
     answers = {
         "real": [music.notes_of(x[PROMPT:]) for x in body],
-        "model": [music.notes_of(x) for x in sample.continue_prompts(model, asked, ANSWER, top_p, 1).numpy()],
-        "untrained": [music.notes_of(x) for x in sample.continue_prompts(blank, asked, ANSWER, top_p, 1).numpy()],
+        "model": answered(model),
+        "strict": answered(model, strict=True),
+        "untrained": answered(blank),
     }
     answers["shuffled"] = shuffled(answers["real"], np.random.default_rng(31))
     figures = {}
@@ -248,7 +254,7 @@ def table(result):
     for who in ("markov", "model", "model better by"):
         cells = (result["likelihood"][who][s] for s in (*SLOTS, "total"))
         lines.append(f"{who:18}" + "".join(f"{m:10.3f} ({a:6.3f}..{b:6.3f})" for m, a, b in cells))
-    people = ("real", "model", "untrained", "shuffled")
+    people = ("real", "model", "strict", "untrained", "shuffled")
     lines += ["", f"{result['continuations']['prompts']} answers: mean (quartiles)"]
     lines += [f"{'':26}" + "".join(f"{p:>24}" for p in people)]
     for name in result["continuations"]["real"]:

@@ -45,11 +45,6 @@ class Embedding(nn.Module):
         lengths = torch.arange(v.DURS).float().add(1).log()[:, None]
         features = torch.cat([fourier(v.DURS, METRE), lengths / 7, (lengths / 7) ** 2], dim=1)
         self.register_buffer("dur_features", features, persistent=False)
-        note = torch.arange(v.NOTES)
-        drums = note // 128 == v.DRUMS
-        self.register_buffer("instrument_of", note // 128, persistent=False)
-        self.register_buffer("pitch_of", note % 128 + 128 * drums, persistent=False)
-        self.register_buffer("class_of", torch.where(drums, 12, note % 12), persistent=False)
 
         def table(*shape, std=0.03):
             return nn.Parameter(torch.randn(*shape) * std)

@@ -24,6 +24,12 @@ class Plain:
         """Forgets what was heard."""
         self.past, self.length = [None] * self.layers, 0
 
+    def rewind(self, length):
+        """Forgets what was heard after so many tokens."""
+        if length < self.length:
+            self.past = [tuple(x[:, :, :length] for x in pair) for pair in self.past]
+            self.length = length
+
     def linear(self, x, name):
         return x @ self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
 
