@@ -229,8 +229,8 @@ def copied(corpus, answers, longest=48):
         table = np.unique(mixed)
         for k, h in enumerate(hashes):
             alive[k] = alive[k][alive[k] < len(h)]
-            found = np.isin(h[alive[k]], table, assume_unique=False) if len(alive[k]) else np.zeros(0, bool)
-            alive[k] = alive[k][found]
+            at = np.minimum(np.searchsorted(table, h[alive[k]]), len(table) - 1)
+            alive[k] = alive[k][table[at] == h[alive[k]]]
             if len(alive[k]):
                 best[k] = length
         if not any(len(x) for x in alive):
