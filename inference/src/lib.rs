@@ -1,1 +1,27 @@
-//! Placeholder while the house is being built.
+//! Notes in, notes out.
+//!
+//! ```text
+//! Prompt (events in ticks) ─▶ session: tokens, cache ─▶ model: one step ─▶ sampler ─▶ Event
+//!                               ▲ engine: one thread for each model steps all answers
+//! ```
+
+mod checkpoint;
+pub mod compound;
+mod dot;
+mod engine;
+mod error;
+pub mod generate;
+pub mod masks;
+pub mod midi;
+mod model;
+pub mod ops;
+pub mod sampler;
+mod session;
+pub mod vocabulary;
+
+pub use continuo_timeline::Event;
+pub use engine::{Answer, Engine, Step};
+pub use error::Error;
+pub use model::{Cache, Model, TimeFrame};
+pub use sampler::Sampling;
+pub use session::{Prompt, Session};

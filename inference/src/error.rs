@@ -1,0 +1,20 @@
+//! What can go wrong, with the way out in each message.
+
+use std::path::PathBuf;
+
+/// Errors of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file could not be read.
+    #[error("cannot read {path}: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+    /// A checkpoint is not what it should be.
+    #[error("{path}: {what}; expected a GPT-2 folder (config.json and model.safetensors) or a compact model file")]
+    Checkpoint { path: PathBuf, what: String },
+    /// A prompt that no answer can be made for.
+    #[error("the prompt cannot be answered: {0}")]
+    Prompt(String),
+    /// The model gave numbers that are not numbers.
+    #[error("the model's output is not finite; its file is damaged: fetch or train it again")]
+    NotFinite,
+}

@@ -1,0 +1,194 @@
+//! The reference's `generate` and its baseline `generate_ar`, step for step, quirks included: a yardstick to
+//! compare models and ports with. The live engine is the session, which keeps a cache and guards
+//! against what is admitted here.
+
+use crate::error::Error;
+use crate::masks;
+use crate::ops::{self, CONTROL, Token};
+use crate::vocabulary::{ANTICIPATE, AUTOREGRESS, DELTA};
+use std::collections::VecDeque;
+
+/// Tokens of history that a model sees: 339 triplets.
+const WINDOW: usize = 1017;
+/// Controls that start before this many ticks are dropped. (The reference passes seconds for ticks.)
+const FIRST_CONTROL: Token = 5;
+
+/// Logits of the next token after these; length at least the vocabulary's.
+pub type Logits<'a> = dyn FnMut(&[u32]) -> Result<Vec<f32>, Error> + 'a;
+
+/// What to generate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// Without anticipation: controls become events (`generate_ar`).
+    pub baseline: bool,
+    /// From here, in seconds.
+    pub start: f64,
+    /// To here, in seconds.
+    pub end: f64,
+    /// Events: up to `start` they are the prompt, later ones are controls too.
+    pub inputs: Vec<Token>,
+    /// Controls, as control tokens.
+    pub controls: Vec<Token>,
+    /// Nucleus mass; 0 is greedy.
+    pub top_p: f64,
+    /// How far ahead controls are given while generating, in ticks. (The prompt always takes 500.)
+    pub delta: Token,
+    /// One uniform number in [0, 1) a token; past their end the likeliest token is taken.
+    pub uniforms: Vec<f64>,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        let delta = Token::from(DELTA);
+        let (inputs, controls, uniforms) = (Vec::new(), Vec::new(), Vec::new());
+        Self { baseline: false, start: 0.0, end: 0.0, inputs, controls, top_p: 1.0, delta, uniforms }
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Output {
+    /// Prompt, answer and later inputs, sorted, without RESTs.
+    pub events: Vec<Token>,
+    /// Tokens as the model gave them, onsets counted from the window's start; the last triplet, which lies
+    /// at or after the end, included.
+    pub sampled: Vec<u32>,
+}
+
+/// Answers `request` as the reference does.
+pub fn generate(model: &mut Logits, request: &Request) -> Result<Output, Error> {
+    if request.baseline { without_anticipation(model, request) } else { anticipating(model, request) }
+}
+
+fn anticipating(model: &mut Logits, request: &Request) -> Result<Output, Error> {
+    let (start, end) = (ops::ticks(request.start), ops::ticks(request.end));
+    let (prompt, future) = prompt_and_future(&request.inputs, start)?;
+    let controls = ops::clip(&request.controls, FIRST_CONTROL, ops::max_time(&request.controls, None), false);
+    let z = if controls.is_empty() && future.is_empty() { AUTOREGRESS } else { ANTICIPATE };
+    let ahead: Vec<Token> = controls.into_iter().chain(future.iter().map(|token| token + CONTROL)).collect();
+    let (tokens, rest) = ops::anticipate(&prompt, &ops::sort(&ahead), Token::from(DELTA))?;
+    let mut waiting: VecDeque<[Token; 3]> = ops::triplets(&rest).collect();
+    let mut now = ops::max_time(&prompt, None);
+    let mut run = Run::new(model, request, z, tokens);
+    loop {
+        while let Some(control) = waiting.front().filter(|c| now >= c[0] - CONTROL - request.delta).copied() {
+            run.tokens.extend(control);
+            waiting.pop_front();
+        }
+        let triplet = run.triplet(start.max(now))?;
+        if triplet[0] >= end {
+            break;
+        }
+        run.tokens.extend(triplet);
+        now = forward(now, triplet[0])?;
+    }
+    let (events, _) = ops::split(&run.tokens);
+    Ok(run.finish(ops::sort(&[ops::unpad(&events), future].concat())))
+}
+
+fn without_anticipation(model: &mut Logits, request: &Request) -> Result<Output, Error> {
+    let (start, end) = (ops::ticks(request.start), ops::ticks(request.end));
+    let inputs = ops::combine(&request.inputs, &request.controls);
+    let (prompt, future) = prompt_and_future(&inputs, start)?;
+    let mut waiting: VecDeque<[Token; 3]> = ops::triplets(&future).collect();
+    let mut now = ops::max_time(&prompt, None);
+    let mut run = Run::new(model, request, AUTOREGRESS, prompt);
+    loop {
+        let triplet = run.triplet(start.max(now))?;
+        if triplet[0] >= end {
+            break;
+        }
+        now = forward(now, triplet[0])?;
+        while let Some(control) = waiting.front().filter(|control| now >= control[0]).copied() {
+            run.tokens.extend(control);
+            waiting.pop_front();
+        }
+        run.tokens.extend(triplet);
+    }
+    run.tokens.extend(waiting.front().into_iter().flatten());
+    let events = ops::unpad(&run.tokens);
+    Ok(run.finish(ops::sort(&[events, future].concat())))
+}
+
+fn prompt_and_future(inputs: &[Token], start: Token) -> Result<(Vec<Token>, Vec<Token>), Error> {
+    let prompt = ops::pad(&ops::clip(inputs, 0, start, false), start, 100)?;
+    Ok((prompt, ops::clip(inputs, start + 1, ops::max_time(inputs, None), false)))
+}
+
+fn forward(now: Token, onset: Token) -> Result<Token, Error> {
+    if onset < now {
+        return Err(Error::Prompt(format!("an onset at tick {onset} after one at {now}")));
+    }
+    Ok(onset)
+}
+
+/// A sequence that grows.
+struct Run<'a, 'm> {
+    model: &'a mut Logits<'m>,
+    request: &'a Request,
+    z: u32,
+    /// All triplets, in absolute time.
+    tokens: Vec<Token>,
+    sampled: Vec<u32>,
+}
+
+impl<'a, 'm> Run<'a, 'm> {
+    fn new(model: &'a mut Logits<'m>, request: &'a Request, z: u32, tokens: Vec<Token>) -> Self {
+        Self { model, request, z, tokens, sampled: Vec::new() }
+    }
+
+    fn finish(self, events: Vec<Token>) -> Output {
+        Output { events, sampled: self.sampled }
+    }
+
+    /// The next triplet, in absolute time; `now` closes earlier onsets.
+    fn triplet(&mut self, now: Token) -> Result<[Token; 3], Error> {
+        let window = &self.tokens[self.tokens.len().saturating_sub(WINDOW)..];
+        let offset = ops::min_time(window, None);
+        let mut ids = vec![self.z];
+        for triplet in ops::triplets(window) {
+            for token in [triplet[0] - offset, triplet[1], triplet[2]] {
+                let id = u32::try_from(token).map_err(|_| outside(token))?;
+                ids.push(id);
+            }
+        }
+        let mut triplet = [0; 3];
+        for (slot, token) in triplet.iter_mut().enumerate() {
+            let id = self.token(slot, now - offset, &ids)?;
+            *token = Token::from(id);
+            ids.push(id);
+            self.sampled.push(id);
+        }
+        triplet[0] += offset;
+        Ok(triplet)
+    }
+
+    fn token(&mut self, slot: usize, since: Token, ids: &[u32]) -> Result<u32, Error> {
+        let mut logits = (self.model)(ids)?;
+        masks::apply(&mut logits, &masks::legal(slot, since, &self.tokens));
+        masks::nucleus(&mut logits, self.request.top_p);
+        let uniform = self.request.uniforms.get(self.sampled.len()).copied();
+        let row = uniform.map_or_else(|| likeliest(&logits), |u| pick(&logits, u)).ok_or(Error::NotFinite)?;
+        u32::try_from(row).map_err(|_| Error::NotFinite)
+    }
+}
+
+fn outside(token: Token) -> Error {
+    Error::Prompt(format!("token {token} is none of the model's; keep the prompt within 100 s"))
+}
+
+fn likeliest(logits: &[f32]) -> Option<usize> {
+    let rows = logits.iter().enumerate().filter(|(_, logit)| logit.is_finite());
+    rows.max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0))).map(|(row, _)| row)
+}
+
+/// The first row whose cumulated share exceeds `u` of the whole.
+fn pick(logits: &[f32], u: f64) -> Option<usize> {
+    let shares = masks::softmax(logits);
+    let total: f64 = shares.iter().copied().map(f64::from).sum();
+    let mut sum = 0.0;
+    shares.iter().position(|share| {
+        sum += f64::from(*share);
+        sum > u * total
+    })
+}

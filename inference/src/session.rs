@@ -1,0 +1,308 @@
+//! One conversation with a model: a prompt goes in, notes come out, one at a time.
+//!
+//! The token list is `[z] + triplets`; controls stand 500 ticks ahead, silence is broken by RESTs. What the
+//! reference does and a player would not want is mended here: a REST is only ever the note of a triplet,
+//! onsets lie in the span asked for, and notes do not stack without bound.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use continuo_timeline::{Event, Instrument, Key};
+
+use crate::model::{Cache, Model, TimeFrame};
+use crate::sampler::{Sampling, choose, draw};
+use crate::vocabulary as v;
+use crate::Error;
+
+/// What is asked of a model. All times in ticks of its frame; 0 is a bar line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prompt {
+    /// What was played, in any order; onsets from 0.
+    pub history: Vec<Event>,
+    /// What will be played by others, known beforehand.
+    pub controls: Vec<Event>,
+    /// First onset allowed in the answer.
+    pub start: i32,
+    /// The answer's onsets lie before this.
+    pub end: i32,
+    /// Instruments allowed in the answer, 0 to 128; those of the history if `None`.
+    pub instruments: Option<Vec<u8>>,
+    /// Most notes on one onset.
+    pub max_per_onset: u8,
+    /// How tokens are drawn.
+    pub sampling: Sampling,
+    /// Which answer to this prompt: another number, other draws.
+    pub answer: u64,
+}
+
+/// Triplet in absolute ticks of the prompt.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Triplet {
+    onset: i32,
+    duration: i32,
+    note: u32,
+    control: bool,
+}
+
+/// A model, its cache, and the answer under way.
+pub struct Session {
+    model: Arc<Model>,
+    cache: Cache,
+    cached: Vec<u32>,
+    state: Vec<f32>,
+    ask: Option<Ask>,
+}
+
+/// The answer under way.
+struct Ask {
+    prompt: Prompt,
+    legal: Vec<Instrument>,
+    window: Vec<Triplet>,
+    controls: VecDeque<Triplet>,
+    offset: i32,
+    now: i32,
+    here: Vec<(Instrument, Key)>,
+    drawn: u64,
+    rests: u32,
+}
+
+/// So many RESTs in a row end an answer: the model has nothing more to say.
+const MOST_RESTS: u32 = 16;
+
+impl Session {
+    /// A session without a prompt.
+    pub fn new(model: Arc<Model>) -> Self {
+        let cache = model.cache();
+        Self { model, cache, cached: Vec::new(), state: Vec::new(), ask: None }
+    }
+
+    /// Sets the prompt. Tokens that it shares with what the session holds are not computed again.
+    pub fn begin(&mut self, prompt: Prompt) -> Result<(), Error> {
+        if prompt.end <= prompt.start || prompt.start < 0 {
+            return Err(Error::Prompt(format!("it ends at tick {} and starts at {}", prompt.end, prompt.start)));
+        }
+        self.ask = Some(Ask::new(prompt)?);
+        Ok(())
+    }
+
+    /// The next note, or `None` when the answer is complete.
+    pub fn next_note(&mut self) -> Result<Option<Event>, Error> {
+        let Some(mut ask) = self.ask.take() else { return Ok(None) };
+        let note = self.sample(&mut ask)?;
+        if note.is_some() {
+            self.ask = Some(ask);
+        }
+        Ok(note)
+    }
+
+    /// Draws triplets until one is a note.
+    fn sample(&mut self, ask: &mut Ask) -> Result<Option<Event>, Error> {
+        loop {
+            ask.take_controls();
+            self.make_room(ask);
+            self.feed(&ask.tokens())?;
+            let Some(triplet) = self.triplet(ask)? else { return Ok(None) };
+            ask.window.push(triplet);
+            if triplet.note == v::REST {
+                ask.rests += 1;
+                ask.advance(triplet.onset);
+                if ask.rests > MOST_RESTS {
+                    return Ok(None);
+                }
+                continue;
+            }
+            ask.rests = 0;
+            return Ok(Some(ask.played(triplet)));
+        }
+    }
+
+    /// Draws onset, duration and note; `None` when the onset is past the end.
+    fn triplet(&mut self, ask: &mut Ask) -> Result<Option<Triplet>, Error> {
+        let mut first = ask.now.max(ask.prompt.start);
+        if first == ask.now && ask.here.len() >= usize::from(ask.prompt.max_per_onset.max(1)) {
+            first += 1;
+        }
+        let low = u32::try_from(first - ask.offset).unwrap_or(0);
+        if low >= v::MAX_TIME {
+            return Ok(None);
+        }
+        let rows = v::TIME + low..v::TIME + v::MAX_TIME;
+        let time = self.pick(ask, rows, |_| true)?;
+        let onset = ask.offset + i32::try_from(time - v::TIME).unwrap_or(0);
+        if onset >= ask.prompt.end {
+            return Ok(None);
+        }
+        self.push(time)?;
+        let duration = self.pick(ask, v::DUR..v::DUR + v::MAX_DUR, |_| true)?;
+        self.push(duration)?;
+        let note = self.note(ask, onset)?;
+        self.push(note)?;
+        let duration = i32::try_from(duration - v::DUR).unwrap_or(0);
+        Ok(Some(Triplet { onset, duration, note, control: false }))
+    }
+
+    /// A note of an instrument asked for, not one that sounds on this onset already; or a REST.
+    fn note(&mut self, ask: &mut Ask, onset: i32) -> Result<u32, Error> {
+        let legal = ask.legal.clone();
+        let here = if onset == ask.now { ask.here.clone() } else { Vec::new() };
+        let rows = v::NOTE..v::REST + 1;
+        self.pick(ask, rows, move |row| {
+            let (instrument, key) = voice(row);
+            row == v::REST || legal.contains(&instrument) && !here.contains(&(instrument, key))
+        })
+    }
+
+    fn pick(&self, ask: &mut Ask, rows: std::ops::Range<u32>, legal: impl Fn(u32) -> bool) -> Result<u32, Error> {
+        let mut logits = self.model.logits(&self.state, rows.clone());
+        for (row, logit) in rows.clone().zip(&mut logits) {
+            if !legal(row) {
+                *logit = f32::NEG_INFINITY;
+            }
+        }
+        let u = draw(ask.prompt.sampling.seed, ask.prompt.answer, ask.drawn);
+        ask.drawn += 1;
+        let index = choose(&logits, &ask.prompt.sampling, u).ok_or(Error::NotFinite)?;
+        Ok(rows.start + u32::try_from(index).unwrap_or(0))
+    }
+
+    /// Brings the cache to exactly `tokens`.
+    fn feed(&mut self, tokens: &[u32]) -> Result<(), Error> {
+        let mut same = self.cached.iter().zip(tokens).take_while(|(a, b)| a == b).count();
+        if same == tokens.len() && same != self.cached.len() {
+            same -= 1; // the state belongs to the last token computed
+        }
+        self.cache.truncate(same);
+        self.cached.truncate(same);
+        tokens.get(same..).unwrap_or_default().iter().try_for_each(|&token| self.push(token))
+    }
+
+    fn push(&mut self, token: u32) -> Result<(), Error> {
+        self.state = self.model.step(&mut self.cache, token);
+        self.cached.push(token);
+        if self.state.is_empty() { Err(Error::Prompt(format!("token {token} does not fit the model"))) } else { Ok(()) }
+    }
+
+    /// When the window is full it moves on: a quarter is let go, and time is counted from a new bar line.
+    fn make_room(&self, ask: &mut Ask) {
+        let most = (self.model.positions() - 1) / 3;
+        if ask.window.len() < most && ask.span() < i32::try_from(v::MAX_TIME).unwrap_or(i32::MAX) - 1000 {
+            return;
+        }
+        let keep = (most * 3 / 4).min(ask.window.len() * 3 / 4);
+        ask.window.drain(..ask.window.len() - keep);
+        let bar = match self.model.frame() {
+            TimeFrame::Beats { ticks_per_beat } => i32::try_from(ticks_per_beat * 4).unwrap_or(192),
+            TimeFrame::Seconds => 1,
+        };
+        let first = ask.window.iter().map(|t| t.onset).min().unwrap_or(ask.now);
+        ask.offset = first.div_euclid(bar) * bar;
+    }
+}
+
+impl Ask {
+    fn new(prompt: Prompt) -> Result<Self, Error> {
+        let mut history = prompt.history.clone();
+        history.sort_unstable();
+        if history.first().is_some_and(|event| event.onset < 0) {
+            return Err(Error::Prompt("a note of the history is before tick 0".into()));
+        }
+        history.retain(|event| event.onset < prompt.start);
+        let legal = match &prompt.instruments {
+            Some(list) if !list.is_empty() => list.iter().map(|&i| Instrument(i.min(128))).collect(),
+            _ => parts(&history),
+        };
+        let mut controls: Vec<Triplet> = prompt.controls.iter().map(|event| triplet(event, true)).collect();
+        controls.sort_by_key(|control| control.onset);
+        let mut ask = Self {
+            legal,
+            window: Vec::new(),
+            controls: controls.into(),
+            offset: 0,
+            now: 0,
+            here: Vec::new(),
+            drawn: 0,
+            rests: 0,
+            prompt,
+        };
+        ask.lay_out(&history);
+        Ok(ask)
+    }
+
+    /// The prompt as triplets: a REST for each 100 ticks of silence, controls ahead of their time.
+    fn lay_out(&mut self, history: &[Event]) {
+        let mut last = 0;
+        for event in history {
+            self.rest(&mut last, event.onset);
+            self.take_controls();
+            self.window.push(triplet(event, false));
+            self.advance(event.onset);
+            self.here.push((event.instrument, event.key));
+            last = event.onset;
+        }
+        self.rest(&mut last, self.prompt.start);
+    }
+
+    fn rest(&mut self, last: &mut i32, until: i32) {
+        while until > *last + v::REST_EVERY {
+            *last += v::REST_EVERY;
+            self.take_controls();
+            self.window.push(Triplet { onset: *last, duration: 0, note: v::REST, control: false });
+            self.advance(*last);
+        }
+    }
+
+    fn take_controls(&mut self) {
+        while let Some(control) = self.controls.pop_front_if(|control| self.now >= control.onset - v::DELTA) {
+            self.window.push(control);
+        }
+    }
+
+    fn advance(&mut self, onset: i32) {
+        if onset > self.now {
+            self.now = onset;
+            self.here.clear();
+        }
+    }
+
+    fn played(&mut self, triplet: Triplet) -> Event {
+        let (instrument, key) = voice(triplet.note);
+        self.advance(triplet.onset);
+        self.here.push((instrument, key));
+        Event { onset: triplet.onset, duration: triplet.duration, instrument, key }
+    }
+
+    fn span(&self) -> i32 {
+        self.now - self.offset
+    }
+
+    fn tokens(&self) -> Vec<u32> {
+        let anticipates = !self.prompt.controls.is_empty();
+        let mut tokens = vec![if anticipates { v::ANTICIPATE } else { v::AUTOREGRESS }];
+        for triplet in &self.window {
+            let shift = if triplet.control { v::CONTROL_OFFSET } else { 0 };
+            let onset = u32::try_from(triplet.onset - self.offset).unwrap_or(0).min(v::MAX_TIME - 1);
+            let duration = u32::try_from(triplet.duration).unwrap_or(0).min(v::MAX_DUR - 1);
+            tokens.extend([v::TIME + onset + shift, v::DUR + duration + shift, triplet.note + shift]);
+        }
+        tokens
+    }
+}
+
+fn triplet(event: &Event, control: bool) -> Triplet {
+    let note = v::NOTE + 128 * u32::from(event.instrument.0.min(128)) + u32::from(event.key.0 & 127);
+    Triplet { onset: event.onset, duration: event.duration, note, control }
+}
+
+fn parts(events: &[Event]) -> Vec<Instrument> {
+    let mut parts: Vec<Instrument> = events.iter().map(|event| event.instrument).collect();
+    parts.sort_unstable();
+    parts.dedup();
+    if parts.is_empty() { vec![Instrument(0)] } else { parts }
+}
+
+/// Instrument and key of a note token.
+#[allow(clippy::cast_possible_truncation)] // 129 * 128 numbers
+fn voice(row: u32) -> (Instrument, Key) {
+    let number = row.saturating_sub(v::NOTE).min(v::MAX_NOTE - 1);
+    (Instrument((number / 128) as u8), Key((number % 128) as u8))
+}
