@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 /// Errors of this crate.
+#[allow(missing_docs)] // the messages say what the fields are
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file could not be read.

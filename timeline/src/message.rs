@@ -48,7 +48,8 @@ pub struct Tick {
     pub epoch: Epoch,
 }
 
-/// From the audio thread to the worker. In time order.
+/// From the audio thread to the worker. In time order; `at` is on the line, `epoch` the one it happened in.
+#[allow(missing_docs)] // the fields are named for what they are
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ToWorker {
     /// A grid point passed.
@@ -170,7 +171,8 @@ pub struct Settings {
     pub seed: u32,
 }
 
-/// From the worker to the audio thread.
+/// From the worker to the audio thread; positions are on the line.
+#[allow(missing_docs)] // the fields are named for what they are
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum FromWorker {
     /// A note to play, unless its epoch is over.
