@@ -1,1 +1,10 @@
-//! Placeholder while the house is being built.
+//! The real plugin in hosts: what the tests and the programs that `xtask` spawns share.
+//!
+//! ```text
+//! score ("C4@0 E4@1 len 2 vel 90") ─▶ Song (tempo, seeks, loop) ─▶ host::Hosted ─▶ Recording (notes, audio)
+//! ```
+
+pub mod host;
+pub mod midi;
+pub mod picture;
+pub mod require;

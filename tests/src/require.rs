@@ -1,0 +1,49 @@
+//! What a test cannot run here it skips by name, out loud, unless `CONTINUO_REQUIRE` names it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Whether `part` must not be skipped.
+pub fn required(part: &str) -> bool {
+    std::env::var("CONTINUO_REQUIRE").is_ok_and(|names| names.split(',').any(|name| name.trim() == part))
+}
+
+/// `true` when `part` is there. Otherwise says that `test` is skipped, or panics when the part is required.
+pub fn have(test: &str, part: &str, there: bool, remedy: &str) -> bool {
+    if there {
+        return true;
+    }
+    assert!(!required(part), "{test}: {part} is required and absent: {remedy}");
+    // Past the test runner's capture, so that it is seen; xtask counts these lines.
+    let _ = writeln!(std::io::stdout().lock(), "\nSKIPPED {test}: no {part} ({remedy})");
+    false
+}
+
+/// Whether a program is on the path.
+pub fn program(name: &str) -> bool {
+    Command::new("sh").args(["-c", &format!("command -v {name}")]).output().is_ok_and(|o| o.status.success())
+}
+
+/// Root of the workspace.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_path_buf()
+}
+
+/// A bundle that `cargo xtask bundle` made. When nothing is required it may be absent.
+pub fn bundle(test: &str, name: &str) -> Option<PathBuf> {
+    let path = root().join("target/bundled").join(name);
+    let part =
+        if std::env::var("CONTINUO_REQUIRE").is_ok_and(|v| !v.is_empty()) { "pedalboard" } else { "bundle" };
+    have(test, part, path.exists(), "make it with `cargo xtask bundle`").then_some(path)
+}
+
+/// The project's Python environment.
+pub fn python() -> PathBuf {
+    root().join(".venv/bin/python")
+}
+
+/// Whether the project's Python has a module.
+pub fn module(name: &str) -> bool {
+    Command::new(python()).args(["-c", &format!("import {name}")]).output().is_ok_and(|o| o.status.success())
+}
