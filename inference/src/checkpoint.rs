@@ -71,7 +71,9 @@ impl<'a> Checkpoint<'a> {
         let metadata = metadata.metadata().clone().unwrap_or_default();
         match metadata.get("format").map(String::as_str) {
             Some("continuo-int8-1") => {}
-            Some(other) => return Err(fail(format!("format {other:?} is not known, only \"continuo-int8-1\""))),
+            Some(other) => {
+                return Err(fail(format!("format {other:?} is not known, only \"continuo-int8-1\"")));
+            }
             None => return Err(fail("no format in its metadata".into())),
         }
         let config = metadata.get("config").ok_or_else(|| fail("no config in its metadata".into()))?;
@@ -109,8 +111,9 @@ impl<'a> Checkpoint<'a> {
     pub fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, Error> {
         let name = format!("{}{name}", self.prefix);
         let tensor = self.tensors.tensor(&name).map_err(|e| self.fail(format!("tensor {name}: {e}")))?;
-        let values = floats(tensor.dtype(), tensor.data())
-            .ok_or_else(|| self.fail(format!("tensor {name} is {:?}, expected F32, F16 or BF16", tensor.dtype())))?;
+        let values = floats(tensor.dtype(), tensor.data()).ok_or_else(|| {
+            self.fail(format!("tensor {name} is {:?}, expected F32, F16 or BF16", tensor.dtype()))
+        })?;
         if values.len() != len {
             return Err(self.fail(format!("tensor {name} has {} values, expected {len}", values.len())));
         }
@@ -146,13 +149,17 @@ impl<'a> Checkpoint<'a> {
         let mut values = Vec::with_capacity(rows * columns);
         for row in 0..rows {
             let from = match &map {
-                Some(map) => map.data().get(row * 4..row * 4 + 4).and_then(|b| b.try_into().ok()).map_or(
-                    usize::MAX,
-                    |bytes| usize::try_from(i32::from_le_bytes(bytes)).unwrap_or(usize::MAX),
-                ),
+                Some(map) => map
+                    .data()
+                    .get(row * 4..row * 4 + 4)
+                    .and_then(|b| b.try_into().ok())
+                    .map_or(usize::MAX, |bytes| {
+                        usize::try_from(i32::from_le_bytes(bytes)).unwrap_or(usize::MAX)
+                    }),
                 None => row,
             };
-            let Some(data) = (from < stored).then(|| &tensor.data()[from * columns..(from + 1) * columns]) else {
+            let Some(data) = (from < stored).then(|| &tensor.data()[from * columns..(from + 1) * columns])
+            else {
                 return Err(self.fail(format!("tensor {name} lacks row {row}")));
             };
             values.extend(data.iter().map(|&q| f32::from(q.cast_signed()) * scale[from]));
@@ -174,7 +181,9 @@ fn floats(dtype: Dtype, data: &[u8]) -> Option<Vec<f32>> {
     Some(match dtype {
         Dtype::F32 => data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
         Dtype::F16 => data.chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
-        Dtype::BF16 => data.chunks_exact(2).map(|b| half::bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
+        Dtype::BF16 => {
+            data.chunks_exact(2).map(|b| half::bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
+        }
         _ => return None,
     })
 }

@@ -53,7 +53,8 @@ impl Engine {
     pub fn shared(model: Arc<Model>) -> Arc<Self> {
         let mut engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner);
         engines.retain(|engine| engine.strong_count() > 0);
-        let found = engines.iter().filter_map(Weak::upgrade).find(|engine| Arc::ptr_eq(&engine.model, &model));
+        let found =
+            engines.iter().filter_map(Weak::upgrade).find(|engine| Arc::ptr_eq(&engine.model, &model));
         found.unwrap_or_else(|| {
             let engine = Arc::new(Self::start(model));
             engines.push(Arc::downgrade(&engine));

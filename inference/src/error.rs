@@ -10,7 +10,9 @@ pub enum Error {
     #[error("cannot read {path}: {source}")]
     Read { path: PathBuf, source: std::io::Error },
     /// A checkpoint is not what it should be.
-    #[error("{path}: {what}; expected a GPT-2 folder (config.json and model.safetensors) or a compact model file")]
+    #[error(
+        "{path}: {what}; expected a GPT-2 folder (config.json and model.safetensors) or a compact model file"
+    )]
     Checkpoint { path: PathBuf, what: String },
     /// A prompt that no answer can be made for.
     #[error("the prompt cannot be answered: {0}")]

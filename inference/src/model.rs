@@ -85,7 +85,8 @@ impl Cache {
 impl Model {
     /// A compact file, or a Hugging Face folder with `config.json` and `model.safetensors`.
     pub fn load(path: &Path) -> Result<Arc<Self>, Error> {
-        let read = |path: &Path| std::fs::read(path).map_err(|source| Error::Read { path: path.into(), source });
+        let read =
+            |path: &Path| std::fs::read(path).map_err(|source| Error::Read { path: path.into(), source });
         let checkpoint_of = |config: &[u8], bytes: &[u8], path: &Path| {
             let text = String::from_utf8_lossy(config);
             Self::build(&Checkpoint::folder(path, &text, bytes)?, &stem(path))
@@ -105,10 +106,14 @@ impl Model {
     fn build(from: &Checkpoint<'_>, fallback: &str) -> Result<Arc<Self>, Error> {
         let config = from.config.clone();
         let (width, rows) = (config.n_embd, from.rows());
-        let blocks = (0..config.n_layer).map(|layer| Block::read(from, layer, width)).collect::<Result<_, _>>()?;
+        let blocks =
+            (0..config.n_layer).map(|layer| Block::read(from, layer, width)).collect::<Result<_, _>>()?;
         let own = config.continuo.as_ref();
         Ok(Arc::new(Self {
-            name: own.map(|own| own.name.clone()).filter(|n| !n.is_empty()).unwrap_or_else(|| fallback.into()),
+            name: own
+                .map(|own| own.name.clone())
+                .filter(|n| !n.is_empty())
+                .unwrap_or_else(|| fallback.into()),
             frame: match own {
                 Some(own) if own.frame == "beat" && own.ticks_per_beat > 0 => {
                     TimeFrame::Beats { ticks_per_beat: own.ticks_per_beat }

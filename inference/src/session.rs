@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use continuo_timeline::{Event, Instrument, Key};
 
+use crate::Error;
 use crate::model::{Cache, Model, TimeFrame};
 use crate::sampler::{Sampling, choose, draw};
 use crate::vocabulary as v;
-use crate::Error;
 
 /// What is asked of a model. All times in ticks of its frame; 0 is a bar line.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,7 +79,10 @@ impl Session {
     /// Sets the prompt. Tokens that it shares with what the session holds are not computed again.
     pub fn begin(&mut self, prompt: Prompt) -> Result<(), Error> {
         if prompt.end <= prompt.start || prompt.start < 0 {
-            return Err(Error::Prompt(format!("it ends at tick {} and starts at {}", prompt.end, prompt.start)));
+            return Err(Error::Prompt(format!(
+                "it ends at tick {} and starts at {}",
+                prompt.end, prompt.start
+            )));
         }
         self.ask = Some(Ask::new(prompt)?);
         Ok(())
@@ -119,7 +122,7 @@ impl Session {
     /// Draws onset, duration and note; `None` when the onset is past the end.
     fn triplet(&mut self, ask: &mut Ask) -> Result<Option<Triplet>, Error> {
         let mut first = ask.now.max(ask.prompt.start);
-        if first == ask.now && ask.here.len() >= usize::from(ask.prompt.max_per_onset.max(1)) {
+        if first == ask.now && ask.is_full() {
             first += 1;
         }
         let low = u32::try_from(first - ask.offset).unwrap_or(0);
@@ -141,18 +144,28 @@ impl Session {
         Ok(Some(Triplet { onset, duration, note, control: false }))
     }
 
-    /// A note of an instrument asked for, not one that sounds on this onset already; or a REST.
+    /// A note of an instrument asked for; on an onset that has notes already only one above them, since
+    /// models are trained on (onset, instrument, key) in order. Or a REST, if time went on.
     fn note(&mut self, ask: &mut Ask, onset: i32) -> Result<u32, Error> {
         let legal = ask.legal.clone();
-        let here = if onset == ask.now { ask.here.clone() } else { Vec::new() };
+        let last = if onset == ask.now { ask.here.iter().max().copied() } else { None };
         let rows = v::NOTE..v::REST + 1;
         self.pick(ask, rows, move |row| {
-            let (instrument, key) = voice(row);
-            row == v::REST || legal.contains(&instrument) && !here.contains(&(instrument, key))
+            let voice = voice(row);
+            if row == v::REST {
+                last.is_none()
+            } else {
+                legal.contains(&voice.0) && last.is_none_or(|l| voice > l)
+            }
         })
     }
 
-    fn pick(&self, ask: &mut Ask, rows: std::ops::Range<u32>, legal: impl Fn(u32) -> bool) -> Result<u32, Error> {
+    fn pick(
+        &self,
+        ask: &mut Ask,
+        rows: std::ops::Range<u32>,
+        legal: impl Fn(u32) -> bool,
+    ) -> Result<u32, Error> {
         let mut logits = self.model.logits(&self.state, rows.clone());
         for (row, logit) in rows.clone().zip(&mut logits) {
             if !legal(row) {
@@ -179,7 +192,11 @@ impl Session {
     fn push(&mut self, token: u32) -> Result<(), Error> {
         self.state = self.model.step(&mut self.cache, token);
         self.cached.push(token);
-        if self.state.is_empty() { Err(Error::Prompt(format!("token {token} does not fit the model"))) } else { Ok(()) }
+        if self.state.is_empty() {
+            Err(Error::Prompt(format!("token {token} does not fit the model")))
+        } else {
+            Ok(())
+        }
     }
 
     /// When the window is full it moves on: a quarter is let go, and time is counted from a new bar line.
@@ -269,6 +286,13 @@ impl Ask {
         self.advance(triplet.onset);
         self.here.push((instrument, key));
         Event { onset: triplet.onset, duration: triplet.duration, instrument, key }
+    }
+
+    /// Whether no note can be added to the newest onset.
+    fn is_full(&self) -> bool {
+        let top = self.legal.iter().max().map(|&instrument| (instrument, Key(127)));
+        self.here.len() >= usize::from(self.prompt.max_per_onset.max(1))
+            || self.here.iter().max().copied() >= top
     }
 
     fn span(&self) -> i32 {
