@@ -1,0 +1,143 @@
+//! The instrument: who plays, who is stolen, what the pedal holds.
+use crate::{
+    drums::is_hat,
+    room::Room,
+    tables::Tables,
+    voice::{Stage, Voice},
+};
+use continuo_timeline::{Channel, Instrument, Key, Velocity};
+
+/// Notes that may sound at once; 16 more places let stolen ones fade.
+const VOICES: usize = 64;
+const STRETCH: usize = 64;
+
+/// The built-in instrument. Everything is allocated by [`Synth::new`].
+pub struct Synth {
+    rate: f64,
+    tables: Tables,
+    voices: Vec<Voice>,
+    pedals: [bool; 16],
+    bends: [f32; 16],
+    room: Room,
+    age: u64,
+}
+
+impl Synth {
+    /// An instrument at `rate` samples a second.
+    pub fn new(rate: f64) -> Self {
+        let rate = if rate.is_finite() { rate.clamp(8000.0, 768_000.0) } else { 48_000.0 };
+        Self {
+            rate,
+            tables: Tables::new(rate),
+            voices: vec![Voice::FREE; VOICES + 16],
+            pedals: [false; 16],
+            bends: [0.0; 16],
+            room: Room::new(rate),
+            age: 0,
+        }
+    }
+
+    /// Starts a note; the quietest released or else the oldest makes room. Realtime: yes.
+    pub fn note_on(&mut self, instrument: Instrument, key: Key, velocity: Velocity, channel: Channel) {
+        if instrument.is_drums() && is_hat(key.0) {
+            self.voices
+                .iter_mut()
+                .filter(|v| v.drum && v.stage != Stage::Free && is_hat(v.key))
+                .for_each(|v| v.stage = Stage::Dying);
+        }
+        if self.voices() >= VOICES {
+            let worth = |v: &Voice| {
+                (
+                    v.stage != Stage::Released,
+                    if v.stage == Stage::Released { (v.level * 1e6) as u64 } else { v.age },
+                )
+            };
+            if let Some(v) = self
+                .voices
+                .iter_mut()
+                .filter(|v| !matches!(v.stage, Stage::Free | Stage::Dying))
+                .min_by_key(|v| worth(v))
+            {
+                v.stage = Stage::Dying;
+            }
+        }
+        let (age, rate) = (self.age, self.rate);
+        self.age += 1;
+        let bend = self.bends.get(usize::from(channel.0)).copied().unwrap_or(0.0);
+        let place = |v: &Voice| (v.stage != Stage::Free, v.stage != Stage::Dying, (v.level * 1e6) as u64);
+        if let Some(v) = self.voices.iter_mut().min_by_key(|v| place(v)) {
+            *v = Voice::start(rate, instrument, key, velocity, channel, bend, age);
+        }
+    }
+
+    /// Lets a note go; drums ring on. Realtime: yes.
+    pub fn note_off(&mut self, channel: Channel, key: Key) {
+        let held = self.pedals.get(usize::from(channel.0)).copied().unwrap_or(false);
+        let next = if held { Stage::Pedalled } else { Stage::Released };
+        self.voices
+            .iter_mut()
+            .filter(|v| v.stage == Stage::Held && !v.drum && v.channel == channel.0 && v.key == key.0)
+            .for_each(|v| v.stage = next);
+    }
+
+    /// The sustain pedal of a channel. Realtime: yes.
+    pub fn pedal(&mut self, channel: Channel, down: bool) {
+        if let Some(p) = self.pedals.get_mut(usize::from(channel.0)) {
+            *p = down;
+        }
+        if !down {
+            self.voices
+                .iter_mut()
+                .filter(|v| v.stage == Stage::Pedalled && v.channel == channel.0)
+                .for_each(|v| v.stage = Stage::Released);
+        }
+    }
+
+    /// Bends what a channel plays, in semitones (-24 to 24). Realtime: yes.
+    pub fn bend(&mut self, channel: Channel, semitones: f32) {
+        let semitones = if semitones.is_finite() { semitones.clamp(-24.0, 24.0) } else { 0.0 };
+        if let Some(b) = self.bends.get_mut(usize::from(channel.0)) {
+            *b = semitones;
+        }
+        let rate = self.rate;
+        self.voices
+            .iter_mut()
+            .filter(|v| v.stage != Stage::Free && v.channel == channel.0)
+            .for_each(|v| v.bend(rate, semitones));
+    }
+
+    /// Lets every note go and lifts the pedals; tails ring out. Realtime: yes.
+    pub fn all_off(&mut self) {
+        self.pedals = [false; 16];
+        self.voices
+            .iter_mut()
+            .filter(|v| matches!(v.stage, Stage::Held | Stage::Pedalled))
+            .for_each(|v| v.stage = Stage::Released);
+    }
+
+    /// Silence at once, bends and pedals at rest. Realtime: yes.
+    pub fn cut(&mut self) {
+        self.voices.fill(Voice::FREE);
+        (self.pedals, self.bends, self.age) = ([false; 16], [0.0; 16], 0);
+        self.room.clear();
+    }
+
+    /// Writes the next samples; the result does not depend on how time is split. Realtime: yes.
+    pub fn render(&mut self, left: &mut [f32], right: &mut [f32]) {
+        for (left, right) in left.chunks_mut(STRETCH).zip(right.chunks_mut(STRETCH)) {
+            left.fill(0.0);
+            right.fill(0.0);
+            for voice in self.voices.iter_mut().filter(|v| v.stage != Stage::Free) {
+                voice.add(&self.tables, left, right);
+            }
+            for (l, r) in left.iter_mut().zip(right.iter_mut()) {
+                (*l, *r) = self.room.next(*l, *r);
+            }
+        }
+    }
+
+    /// Notes that sound, those fading after a steal not counted.
+    pub fn voices(&self) -> usize {
+        self.voices.iter().filter(|v| !matches!(v.stage, Stage::Free | Stage::Dying)).count()
+    }
+}
