@@ -174,10 +174,8 @@ impl Voice {
         } else {
             self.level *= if self.stage == Stage::Released { self.release } else { self.decay };
         }
-        if !self.rising && self.level < 1e-5
-            || self.rising && self.stage == Stage::Dying && self.level < 1e-5
-            || self.stage == Stage::Released && self.level < 1e-5
-        {
+        let falling = !self.rising || matches!(self.stage, Stage::Dying | Stage::Released);
+        if falling && self.level < 1e-5 {
             *self = Self::FREE;
         }
     }
