@@ -7,10 +7,19 @@
 #![no_std]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[cfg(test)]
+extern crate std;
+
+pub mod clock;
 pub mod event;
 pub mod message;
+pub mod schedule;
+pub mod sounding;
 pub mod units;
 
+pub use clock::{Clock, Host};
 pub use event::Event;
 pub use message::{Cut, FromWorker, GRID, Mode, Note, Press, Quantise, Settings, Tick, ToWorker, Trigger};
+pub use schedule::Schedule;
+pub use sounding::{Sounding, Voice};
 pub use units::{Beats, Bpm, Channel, Epoch, Frame, Instrument, Key, Meter, Velocity};
