@@ -62,6 +62,7 @@ const PARTS: &[Part] = &[
             Program("jackd", "jackd2"),
             Program("python3", "python3-venv"),
             Module("jack", "JACK-Client"),
+            Module("numpy", "numpy"),
         ],
     },
     Part { name: "ardour", what: "test in Ardour", needs: &[Program("ardour7-lua", "ardour")] },

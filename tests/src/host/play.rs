@@ -79,7 +79,12 @@ impl Hosted {
         input.sort_by_key(|(at, bytes)| (*at, bytes[0] & 0xf0 != 0x80));
         let total = (seconds * rate).round() as u64;
         let mut stage = Stage::new(block.min(self.config.1));
-        let mut recording = Recording::default();
+        // Reserved at once: nothing below allocates while the song plays.
+        let mut recording = Recording {
+            events: Vec::with_capacity(65_536),
+            left: Vec::with_capacity(total as usize),
+            right: Vec::with_capacity(total as usize),
+        };
         let mut at = 0;
         let mut next = 0;
         while at < total {
@@ -95,7 +100,7 @@ impl Hosted {
             }
             let transport = song.given.then(|| transport(song, stand));
             let processor = self.processor.as_mut().expect("active").as_started_mut().expect("started");
-            stage.process(processor, frames as usize, self.steady, transport.as_ref());
+            stage.process(processor, frames as usize, self.steady, transport.as_ref(), self.watch);
             stage.take(at, frames as usize, &mut recording);
             at += frames;
             self.steady += frames;
@@ -146,6 +151,7 @@ impl Stage {
         frames: usize,
         steady: u64,
         transport: Option<&TransportEvent>,
+        watch: fn(bool),
     ) {
         self.events_out.clear();
         let mut out = self.ports.with_output_buffers([AudioPortBuffer {
@@ -154,16 +160,13 @@ impl Stage {
         }]);
         let none: [AudioPortBuffer<NoChannels<f32>, NoChannels<f64>>; 0] = [];
         let input = self.no_input.with_input_buffers(none);
-        processor
-            .process(
-                &input,
-                &mut out,
-                &InputEvents::from_buffer(&self.events_in),
-                &mut OutputEvents::from_buffer(&mut self.events_out),
-                Some(steady),
-                transport,
-            )
-            .expect("process");
+        let events_in = InputEvents::from_buffer(&self.events_in);
+        let mut events_out = OutputEvents::from_buffer(&mut self.events_out);
+        watch(true);
+        let status =
+            processor.process(&input, &mut out, &events_in, &mut events_out, Some(steady), transport);
+        watch(false);
+        status.expect("process");
     }
 
     fn take(&mut self, at: u64, frames: usize, recording: &mut Recording) {

@@ -65,6 +65,8 @@ pub struct Hosted {
     pub(super) steady: u64,
     /// Parameter changes for the next block.
     pub(super) turned: Vec<(ClapId, f64)>,
+    /// Called on the audio thread with `true` right before each `process()` and with `false` right after.
+    pub watch: fn(bool),
 }
 
 impl Hosted {
@@ -83,7 +85,15 @@ impl Hosted {
         let info = HostInfo::new("Continuo tests", "Continuo", "", "1").expect("valid host info");
         let mut instance = PluginInstance::new(|_| Shared, |_| (), &entry, &id, &info).expect("an instance");
         let params = params(&mut instance);
-        Self { instance, params, processor: None, config: (48_000.0, 512), steady: 0, turned: Vec::new() }
+        Self {
+            instance,
+            params,
+            processor: None,
+            config: (48_000.0, 512),
+            steady: 0,
+            turned: Vec::new(),
+            watch: |_| {},
+        }
     }
 
     /// Activates at `rate` samples a second with blocks of at most `block` samples.

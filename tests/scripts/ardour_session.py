@@ -1,0 +1,164 @@
+"""Plays Continuo in Ardour: `ardour_session.py Continuo.vst3 FOLDER`.
+
+Starts a JACK server with the dummy driver and a headless Ardour session, sends a phrase through JACK and records what
+comes out: audio, and MIDI. Prints the figures, exits 1 with a reason when something is missing, and ends what it started.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+import jack
+import numpy
+
+RATE, PERIOD = 48_000, 512
+SERVER = f"continuo-{os.getpid()}"
+SCRIPTS = pathlib.Path(__file__).parent
+PHRASE = [(57, 0.0, 0.45), (60, 0.5, 0.45), (64, 1.0, 0.45), (69, 1.5, 0.45), (67, 2.0, 0.2), (64, 2.25, 0.45)]
+END, SECONDS = 2.7, 12.0
+
+
+def wait(what, ready, seconds=60.0):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = ready()
+        if found:
+            return found
+        time.sleep(0.1)
+    sys.exit(f"{what}: not within {seconds} s")
+
+
+def link(vst3, home):
+    """Hosts look in ~/.vst3: a home of the session's own, so that the user's is left alone."""
+    folder = home / ".vst3"
+    folder.mkdir(parents=True)
+    (folder / vst3.name).symlink_to(vst3)
+    scanner = "/usr/lib/ardour7/ardour-vst3-scanner"
+    environment = dict(os.environ, HOME=str(home), LD_LIBRARY_PATH="/usr/lib/ardour7")
+    subprocess.run([scanner, "-v", str(folder / vst3.name)], env=environment, check=True,
+                   stdout=subprocess.DEVNULL, timeout=120)
+
+
+class Recorder:
+    """A JACK client that plays the phrase and keeps what it hears. All buffers are made before it starts."""
+
+    def __init__(self):
+        self.client = jack.Client("continuo-recorder", servername=SERVER)
+        self.out = self.client.midi_outports.register("phrase")
+        self.notes = self.client.midi_inports.register("notes")
+        self.ears = [self.client.inports.register(name) for name in ("left", "right")]
+        self.audio = numpy.zeros((2, int(SECONDS * RATE) + PERIOD), numpy.float32)
+        self.heard, self.xruns, self.frame = [], 0, None
+        events = [(at, (0x90, key, 90)) for key, at, _ in PHRASE]
+        events += [(at + length, (0x80, key, 0)) for key, at, length in PHRASE]
+        self.queue = sorted((int(at * RATE), message) for at, message in events)
+        self.done = threading.Event()
+        self.client.set_process_callback(self.process)
+        self.client.set_xrun_callback(self.count)
+
+    def count(self, _):
+        self.xruns += 1
+
+    def process(self, frames):
+        self.out.clear_buffer()
+        if self.frame is None or self.done.is_set():
+            return
+        start = self.frame
+        while self.queue and self.queue[0][0] < start + frames:
+            at, message = self.queue.pop(0)
+            self.out.write_midi_event(max(at - start, 0), message)
+        for offset, data in self.notes.incoming_midi_events():
+            self.heard.append((start + offset, bytes(data)))
+        for channel, port in enumerate(self.ears):
+            self.audio[channel, start:start + frames] = port.get_array()
+        self.frame = start + frames
+        if self.frame >= SECONDS * RATE:
+            self.done.set()
+
+
+def connect(recorder):
+    client = recorder.client
+    into = wait("Ardour's MIDI input", lambda: [p for p in client.get_ports(is_midi=True, is_input=True)
+                                                if "Continuo" in p.name and "midi_in" in p.name])
+    client.connect(recorder.out, into[0])
+    audio = wait("Ardour's audio output", lambda: [p for p in client.get_ports(is_audio=True, is_output=True)
+                                                   if "Continuo" in p.name and "audio_out" in p.name])
+    for port, ear in zip(audio[:2], recorder.ears):
+        client.connect(port, ear)
+    for port in client.get_ports(is_midi=True, is_output=True):
+        if "Continuo" in port.name and "midi_out" in port.name:
+            client.connect(port, recorder.notes)
+
+
+def report(recorder):
+    level = lambda a, b: float(numpy.sqrt(numpy.mean(recorder.audio[:, int(a * RATE):int(b * RATE)] ** 2)))
+    ons = [(at, m[1]) for at, m in recorder.heard if m[0] & 0xf0 == 0x90 and len(m) > 2 and m[2] > 0]
+    offs = [m for _, m in recorder.heard if m[0] & 0xf0 == 0x80 or (m[0] & 0xf0 == 0x90 and m[2] == 0)]
+    after = [at for at, _ in ons if at > (END + 0.1) * RATE]
+    print(f"phrase {level(0, END):.4f}, answer {level(END + 1, 9):.4f} (RMS)")
+    print(f"{len(ons)} note-ons and {len(offs)} note-offs came out, {len(after)} of them after the phrase; "
+          f"{recorder.xruns} xruns")
+    if after:
+        print(f"first generated note {after[0] / RATE - END:.3f} s after the phrase")
+        grid = RATE * 60 / 120 / 48
+        print(f"onset errors in samples against the model's grid (least, most): {spread(after, grid)}")
+    for good, why in [(level(0, END) > 1e-3, "the phrase is silent"), (level(END + 1, 9) > 1e-3, "the answer is silent"),
+                      (after, "no generated MIDI came out")]:
+        if not good:
+            sys.exit(why)
+
+
+def spread(onsets, grid):
+    """Onsets less the first, folded to the grid: 0 everywhere when they are in time."""
+    folded = [((at - onsets[0] + grid / 2) % grid) - grid / 2 for at in onsets]
+    return min(folded), max(folded)
+
+
+def main():
+    vst3, folder = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    home, session, stop = folder / "home", folder / "session", folder / "stop"
+    home.mkdir(parents=True)
+    link(vst3, home)
+    environment = dict(os.environ, JACK_DEFAULT_SERVER=SERVER, JACK_NO_AUDIO_RESERVATION="1", HOME=str(home),
+                       CONTINUO_SESSION=str(session), CONTINUO_STOP=str(stop))
+    log = open(folder / "log.txt", "w")
+    running = []
+    try:
+        running.append(subprocess.Popen(
+            ["jackd", "-n", SERVER, "--no-realtime", "-t", "10000", "-d", "dummy", "-r", str(RATE), "-p", str(PERIOD)],
+            env=environment, stdout=log, stderr=log))
+        recorder = wait("JACK", recorder_or_none)
+        running.append(subprocess.Popen(["ardour7-lua", str(SCRIPTS / "ardour.lua")], env=environment,
+                                        stdin=subprocess.DEVNULL, stdout=log, stderr=log))
+        with recorder.client:
+            connect(recorder)
+            wait("a rolling session", lambda: "ROLLING" in (folder / "log.txt").read_text())
+            time.sleep(1.0)
+            recorder.frame = 0
+            recorder.done.wait(SECONDS + 20)
+            stop.touch()
+            running[-1].wait(20)
+        report(recorder)
+    except subprocess.TimeoutExpired as error:
+        sys.exit(f"{error}")
+    finally:
+        for process in reversed(running):
+            process.kill()
+            process.wait()
+        print((folder / "log.txt").read_text()[-2000:], file=sys.stderr)
+
+
+def recorder_or_none():
+    try:
+        return Recorder()
+    except jack.JackOpenError:
+        return None
+
+
+if __name__ == "__main__":
+    main()
