@@ -1,0 +1,186 @@
+//! What the host's project keeps beside the parameters: takes, in one versioned JSON string.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nice_plug::prelude::PersistentField;
+use serde::{Deserialize, Serialize};
+
+/// Version that this plugin writes.
+const VERSION: u32 = 1;
+
+/// A note of a take, in song positions (quarter notes).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)] // named for what they are
+pub struct TakeNote {
+    pub at: f64,
+    pub len: f64,
+    pub key: u8,
+    pub velocity: u8,
+    pub instrument: u8,
+    pub channel: u8,
+}
+
+/// An answer that the player kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Take {
+    /// Its notes.
+    pub notes: Vec<TakeNote>,
+    /// Seed and number of the answer, and the model that gave it.
+    #[serde(default)]
+    pub seed: u32,
+    /// Name of the model.
+    #[serde(default)]
+    pub model: String,
+    /// Whether it is silent.
+    #[serde(default)]
+    pub muted: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    version: u32,
+    #[serde(default)]
+    takes: Vec<Take>,
+}
+
+/// The takes, shared by the project's state and the worker; the audio thread never comes near.
+pub struct TakeStore {
+    inside: Mutex<Inside>,
+    /// Counts loads, so that the worker notices one.
+    generation: AtomicU32,
+}
+
+#[derive(Default)]
+struct Inside {
+    takes: Vec<Take>,
+    /// The text of a newer version, kept as it came.
+    newer: Option<String>,
+    message: String,
+}
+
+impl Default for TakeStore {
+    fn default() -> Self {
+        Self { inside: Mutex::default(), generation: AtomicU32::new(0) }
+    }
+}
+
+impl TakeStore {
+    /// Adds a take.
+    pub fn keep(&self, take: Take) {
+        self.lock().takes.push(take);
+    }
+
+    /// All takes.
+    pub fn takes(&self) -> Vec<Take> {
+        self.lock().takes.clone()
+    }
+
+    /// How often a state was loaded.
+    pub fn generation(&self) -> u32 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// What went wrong with the state that was loaded last, or nothing.
+    pub fn message(&self) -> String {
+        self.lock().message.clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The text that a project keeps.
+    pub fn text(&self) -> String {
+        let inside = self.lock();
+        if let Some(newer) = &inside.newer {
+            return newer.clone();
+        }
+        let saved = Saved { version: VERSION, takes: inside.takes.clone() };
+        serde_json::to_string(&saved).unwrap_or_default()
+    }
+
+    /// Takes in the text of a project. What is newer is kept as it is; what is damaged gives no takes and a
+    /// message.
+    pub fn load(&self, text: &str) {
+        let mut inside = self.lock();
+        *inside = Inside::default();
+        match serde_json::from_str::<Saved>(text) {
+            Ok(saved) if saved.version <= VERSION => inside.takes = saved.takes,
+            Ok(_) => inside.newer = Some(text.to_owned()),
+            Err(_) if version(text).is_some_and(|version| version > u64::from(VERSION)) => {
+                inside.newer = Some(text.to_owned());
+            }
+            Err(_) if text.is_empty() => {}
+            Err(error) => {
+                inside.message =
+                    format!("The takes in this project could not be read ({error}); it starts without.");
+            }
+        }
+        if inside.newer.is_some() {
+            inside.message =
+                "This project was saved by a newer Continuo: its takes are kept, and play after an update."
+                    .into();
+        }
+        drop(inside);
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+}
+
+fn version(text: &str) -> Option<u64> {
+    serde_json::from_str::<serde_json::Value>(text).ok()?.get("version")?.as_u64()
+}
+
+/// The store as the framework persists it.
+pub struct Persisted(pub Arc<TakeStore>);
+
+impl PersistentField<'_, String> for Persisted {
+    fn set(&self, text: String) {
+        self.0.load(&text);
+    }
+
+    fn map<F, R>(&self, f: F) -> R
+    where
+        F: Fn(&String) -> R,
+    {
+        f(&self.0.text())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take() -> Take {
+        let note = TakeNote { at: 4.0, len: 1.0, key: 60, velocity: 90, instrument: 0, channel: 0 };
+        Take { notes: vec![note], seed: 3, model: "default".into(), muted: false }
+    }
+
+    #[test]
+    fn what_is_kept_comes_back() {
+        let store = TakeStore::default();
+        store.keep(take());
+        let other = TakeStore::default();
+        other.load(&store.text());
+        assert_eq!(other.takes(), [take()]);
+        assert_eq!(other.generation(), 1);
+    }
+
+    #[test]
+    fn a_newer_state_is_kept_word_for_word() {
+        for text in [r#"{"version":9,"takes":[],"more":1}"#, r#"{"version":9,"takes":"a new kind"}"#] {
+            let store = TakeStore::default();
+            store.load(text);
+            assert_eq!(store.text(), text);
+            assert!(store.message().contains("newer"), "{}", store.message());
+        }
+    }
+
+    #[test]
+    fn a_damaged_state_gives_none_and_says_so() {
+        let store = TakeStore::default();
+        store.keep(take());
+        store.load("{\"version\":1,\"takes\":[{]");
+        assert!(store.takes().is_empty() && store.message().contains("could not be read"));
+    }
+}
