@@ -1,0 +1,294 @@
+//! A MIDI file in beats: what `continuo continue` reads, and the same file with an answer added.
+//!
+//! The file that comes in is kept event for event; the answer is written as tracks of its own behind it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use continuo_timeline::{Beats, Bpm, Channel, Instrument, Key, Meter, Note, Velocity};
+use midly::{Format, Header, MetaMessage, MidiMessage, Smf, Timing, TrackEvent, TrackEventKind};
+
+/// Why a file cannot be used. Each message names the file and the way out.
+#[allow(missing_docs)] // the messages say what the fields are
+#[derive(Debug, thiserror::Error)]
+pub enum SongError {
+    /// The file could not be read.
+    #[error("cannot read {path}: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+    /// Not a MIDI file, or a damaged one.
+    #[error(
+        "{path} is not a MIDI file that can be read ({reason}); export it again as a Standard MIDI File, type 0 or 1"
+    )]
+    Parse { path: PathBuf, reason: String },
+    /// Time in SMPTE frames.
+    #[error(
+        "{path} counts time in SMPTE frames; only files in ticks a quarter note can be continued: export it with musical time"
+    )]
+    Smpte { path: PathBuf },
+    /// Several songs in one file.
+    #[error("{path} is of type 2 (independent sequences); save the sequence wanted as type 0 or 1")]
+    Sequences { path: PathBuf },
+    /// Nothing to continue.
+    #[error("{path} has no notes; give a file with at least one")]
+    Empty { path: PathBuf },
+}
+
+/// A song in beats.
+pub struct Song {
+    /// Notes by onset.
+    pub notes: Vec<Note>,
+    /// Tempo changes: where, and how fast from there on. The first is at 0.
+    pub tempos: Vec<(Beats, Bpm)>,
+    /// Time signatures, the same way.
+    pub meters: Vec<(Beats, Meter)>,
+    /// Ticks a quarter note of the file.
+    division: u16,
+    /// The bytes as they came, so that writing loses nothing.
+    bytes: Vec<u8>,
+}
+
+impl Song {
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Self, SongError> {
+        let bytes = std::fs::read(path).map_err(|source| SongError::Read { path: path.into(), source })?;
+        Self::parse(path, bytes)
+    }
+
+    fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self, SongError> {
+        let smf = Smf::parse(&bytes)
+            .map_err(|error| SongError::Parse { path: path.into(), reason: error.to_string() })?;
+        let division = match smf.header.timing {
+            Timing::Metrical(ticks) if ticks.as_int() > 0 => ticks.as_int(),
+            Timing::Metrical(_) => {
+                return Err(SongError::Parse { path: path.into(), reason: "0 ticks a beat".into() });
+            }
+            Timing::Timecode(..) => return Err(SongError::Smpte { path: path.into() }),
+        };
+        if smf.header.format == Format::Sequential {
+            return Err(SongError::Sequences { path: path.into() });
+        }
+        let mut reader = Reader::new(f64::from(division));
+        for (tick, event) in merged(&smf) {
+            reader.take(tick, event);
+        }
+        let (notes, tempos, meters) = reader.finish();
+        if notes.is_empty() {
+            return Err(SongError::Empty { path: path.into() });
+        }
+        Ok(Self { notes, tempos, meters, division, bytes })
+    }
+
+    /// Where the last note ends.
+    pub fn end(&self) -> Beats {
+        Beats(self.notes.iter().map(|note| note.at.0 + note.len.0).fold(0.0, f64::max))
+    }
+
+    /// Tempo at `at`.
+    pub fn tempo(&self, at: Beats) -> Bpm {
+        before(&self.tempos, at)
+    }
+
+    /// Time signature at `at`, and where it began (a bar line).
+    pub fn meter(&self, at: Beats) -> (Beats, Meter) {
+        self.meters.iter().rev().find(|(from, _)| from.0 <= at.0 + 1e-9).copied().unwrap_or_default()
+    }
+
+    /// The last bar line at or before `at`.
+    pub fn bar_before(&self, at: Beats) -> Beats {
+        let (from, meter) = self.meter(at);
+        let bars = ((at.0 - from.0) / meter.bar().0 + 1e-9).floor();
+        Beats(from.0 + bars * meter.bar().0)
+    }
+
+    /// The first bar line at or after `at`.
+    pub fn bar_after(&self, at: Beats) -> Beats {
+        let bar = self.bar_before(at);
+        if at.0 - bar.0 < 1e-6 { bar } else { Beats(bar.0 + self.meter(at).1.bar().0) }
+    }
+
+    /// Seconds from the start of the song to `at`.
+    pub fn seconds(&self, at: Beats) -> f64 {
+        let mut seconds = 0.0;
+        for (index, &(from, tempo)) in self.tempos.iter().enumerate() {
+            if from.0 >= at.0 {
+                break;
+            }
+            let until = self.tempos.get(index + 1).map_or(at.0, |(next, _)| next.0.min(at.0));
+            seconds += (until - from.0) * 60.0 / tempo.0;
+        }
+        seconds
+    }
+
+    /// The file as it came, with `answer` in tracks of their own, one for each instrument.
+    pub fn with_answer(&self, answer: &[Note]) -> Vec<u8> {
+        // PANIC: the same bytes were parsed when the song was read.
+        let mut smf = Smf::parse(&self.bytes).expect("parsed before");
+        smf.header = Header::new(Format::Parallel, smf.header.timing);
+        let mut instruments: Vec<Instrument> = answer.iter().map(|note| note.instrument).collect();
+        instruments.sort_unstable();
+        instruments.dedup();
+        for instrument in instruments {
+            let part: Vec<Note> =
+                answer.iter().copied().filter(|note| note.instrument == instrument).collect();
+            smf.tracks.push(track(&part, instrument, f64::from(self.division)));
+        }
+        let mut bytes = Vec::new();
+        // PANIC: writing to a Vec cannot fail.
+        smf.write_std(&mut bytes).expect("a Vec grows");
+        bytes
+    }
+}
+
+fn before<T: Copy>(changes: &[(Beats, T)], at: Beats) -> T {
+    // PANIC: the reader puts an entry at 0 into every list.
+    changes.iter().rev().find(|(from, _)| from.0 <= at.0 + 1e-9).unwrap_or(&changes[0]).1
+}
+
+/// All events of all tracks by absolute tick; equal ticks in track order.
+fn merged<'a>(smf: &Smf<'a>) -> Vec<(u64, TrackEventKind<'a>)> {
+    let mut events = Vec::new();
+    for track in &smf.tracks {
+        let mut tick = 0_u64;
+        for event in track {
+            tick += u64::from(event.delta.as_int());
+            events.push((tick, event.kind));
+        }
+    }
+    events.sort_by_key(|&(tick, _)| tick);
+    events
+}
+
+/// Gathers notes, tempos and meters from events in time order.
+struct Reader {
+    division: f64,
+    programs: [u8; 16],
+    held: HashMap<(u8, u8), Vec<(Beats, u8, Instrument)>>,
+    notes: Vec<Note>,
+    tempos: Vec<(Beats, Bpm)>,
+    meters: Vec<(Beats, Meter)>,
+    last: Beats,
+}
+
+impl Reader {
+    fn new(division: f64) -> Self {
+        Self {
+            division,
+            programs: [0; 16],
+            held: HashMap::new(),
+            notes: Vec::new(),
+            tempos: vec![(Beats(0.0), Bpm(120.0))],
+            meters: vec![(Beats(0.0), Meter::COMMON)],
+            last: Beats(0.0),
+        }
+    }
+
+    fn take(&mut self, tick: u64, event: TrackEventKind<'_>) {
+        #[allow(clippy::cast_precision_loss)] // ticks stay far below 2^53
+        let at = Beats(tick as f64 / self.division);
+        self.last = at;
+        match event {
+            TrackEventKind::Midi { channel, message } => self.midi(at, channel.as_int(), message),
+            TrackEventKind::Meta(MetaMessage::Tempo(micros)) if micros.as_int() > 0 => {
+                replace(&mut self.tempos, at, Bpm(60_000_000.0 / f64::from(micros.as_int())));
+            }
+            TrackEventKind::Meta(MetaMessage::TimeSignature(numerator, power, _, _))
+                if numerator > 0 && power <= 5 =>
+            {
+                replace(&mut self.meters, at, Meter { numerator, denominator: 1 << power });
+            }
+            _ => {}
+        }
+    }
+
+    fn midi(&mut self, at: Beats, channel: u8, message: MidiMessage) {
+        match message {
+            MidiMessage::ProgramChange { program } => {
+                if let Some(slot) = self.programs.get_mut(usize::from(channel)) {
+                    *slot = program.as_int();
+                }
+            }
+            MidiMessage::NoteOn { key, vel } if vel.as_int() > 0 => {
+                let program = self.programs.get(usize::from(channel)).copied().unwrap_or(0);
+                let instrument = if channel == 9 { Instrument::DRUMS } else { Instrument(program) };
+                self.held.entry((channel, key.as_int())).or_default().push((at, vel.as_int(), instrument));
+            }
+            MidiMessage::NoteOn { key, .. } | MidiMessage::NoteOff { key, .. } => {
+                if let Some(held) = self.held.get_mut(&(channel, key.as_int()))
+                    && !held.is_empty()
+                {
+                    let (from, velocity, instrument) = held.remove(0);
+                    self.notes.push(note(from, at, (channel, key.as_int()), velocity, instrument));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn finish(mut self) -> (Vec<Note>, Vec<(Beats, Bpm)>, Vec<(Beats, Meter)>) {
+        for ((channel, key), held) in std::mem::take(&mut self.held) {
+            for (from, velocity, instrument) in held {
+                self.notes.push(note(from, self.last, (channel, key), velocity, instrument));
+            }
+        }
+        self.notes.sort_by(|a, b| {
+            a.at.0.total_cmp(&b.at.0).then(a.instrument.cmp(&b.instrument)).then(a.key.cmp(&b.key))
+        });
+        (self.notes, self.tempos, self.meters)
+    }
+}
+
+fn note(from: Beats, to: Beats, (channel, key): (u8, u8), velocity: u8, instrument: Instrument) -> Note {
+    Note {
+        at: from,
+        len: Beats((to.0 - from.0).max(1.0 / 96.0)),
+        key: Key(key),
+        velocity: Velocity(velocity),
+        instrument,
+        channel: Channel(channel),
+    }
+}
+
+fn replace<T>(changes: &mut Vec<(Beats, T)>, at: Beats, value: T) {
+    changes.retain(|(from, _)| from.0 < at.0);
+    changes.push((at, value));
+}
+
+/// A track that holds `notes`, all of one instrument; offs come before ons at the same tick.
+fn track(notes: &[Note], instrument: Instrument, division: f64) -> Vec<TrackEvent<'static>> {
+    let channel = notes.first().map_or(0, |note| note.channel.0 & 15);
+    let mut events: Vec<(u32, u8, MidiMessage)> = Vec::new();
+    for note in notes {
+        let on = ticks(note.at, division);
+        let off = ticks(note.at + note.len, division).max(on + 1);
+        let (key, vel) = ((note.key.0 & 127).into(), note.velocity.0.clamp(1, 127).into());
+        events.push((on, 1, MidiMessage::NoteOn { key, vel }));
+        events.push((off, 0, MidiMessage::NoteOff { key, vel: 0.into() }));
+    }
+    events.sort_by_key(|&(tick, rank, _)| (tick, rank));
+    let mut track = vec![meta(0, MetaMessage::TrackName(b"Continuo"))];
+    if !instrument.is_drums() {
+        let program = (instrument.0 & 127).into();
+        track.push(midi(0, channel, MidiMessage::ProgramChange { program }));
+    }
+    let mut now = 0;
+    for (tick, _, message) in events {
+        track.push(midi(tick - now, channel, message));
+        now = tick;
+    }
+    track.push(meta(0, MetaMessage::EndOfTrack));
+    track
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped to what a MIDI file can say
+fn ticks(at: Beats, division: f64) -> u32 {
+    (at.0 * division).round().clamp(0.0, 268_435_454.0) as u32
+}
+
+fn midi(delta: u32, channel: u8, message: MidiMessage) -> TrackEvent<'static> {
+    TrackEvent { delta: delta.into(), kind: TrackEventKind::Midi { channel: channel.into(), message } }
+}
+
+fn meta(delta: u32, message: MetaMessage<'static>) -> TrackEvent<'static> {
+    TrackEvent { delta: delta.into(), kind: TrackEventKind::Meta(message) }
+}
