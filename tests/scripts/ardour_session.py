@@ -148,8 +148,13 @@ def main():
         sys.exit(f"{error}")
     finally:
         for process in reversed(running):
-            process.kill()
-            process.wait()
+            # A JACK server that is killed leaves its shared memory behind, which disturbs the next one.
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
         print((folder / "log.txt").read_text()[-2000:], file=sys.stderr)
 
 

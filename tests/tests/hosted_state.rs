@@ -1,0 +1,109 @@
+//! State: saved, loaded, duplicated, damaged, newer.
+
+mod linked;
+
+use continuo_tests::host::{Hosted, Song, parse};
+
+const PHRASE: &str = "A3@0 len 0.9 vel 90 C4@1 E4@2 A4@3 G4@4 len 0.45 E4@4.5 len 0.9";
+
+fn plugin() -> Hosted {
+    Hosted::new(&linked::linked())
+}
+
+#[test]
+fn parameters_come_back() {
+    let mut first = plugin();
+    let turned: Vec<_> =
+        first.params.iter().filter(|p| p.name == "Temperature" || p.name == "Top-p").cloned().collect();
+    assert!(!turned.is_empty(), "there are {:?}", first.params.iter().map(|p| &p.name).collect::<Vec<_>>());
+    for param in &turned {
+        first.turn(&param.name, (param.range.0 * 0.3) + (param.range.1 * 0.7));
+    }
+    first.activate(48_000.0, 512);
+    first.play(&[], &Song::stopped(120.0), 0.1, 512);
+    let state = first.save();
+    let mut second = plugin();
+    assert!(second.load(&state));
+    for param in &turned {
+        let (a, b) = (first.value(&param.name), second.value(&param.name));
+        assert!((a - b).abs() < 1e-6 && (a - param.default).abs() > 1e-6, "{}: {a} and {b}", param.name);
+    }
+    assert_eq!(second.save(), state, "a state saved again is the same");
+}
+
+#[test]
+fn a_kept_take_is_in_the_state_and_in_a_duplicate() {
+    let mut first = plugin();
+    first.offline();
+    first.activate(48_000.0, 512);
+    first.play(&parse(PHRASE), &Song::steady(120.0), 6.0, 512);
+    let before = first.save().len();
+    first.turn("Keep that", 1.0);
+    first.play(&[], &Song::stopped(120.0), 0.5, 512);
+    let state = first.save();
+    assert!(state.len() > before, "nothing was kept: {} bytes before, {} after", before, state.len());
+    let mut second = plugin();
+    assert!(second.load(&state));
+    second.activate(48_000.0, 512);
+    second.play(&[], &Song::stopped(120.0), 0.5, 512);
+    assert_eq!(second.save().len(), state.len(), "the duplicate has it too");
+}
+
+#[test]
+fn damaged_states_do_no_harm() {
+    let mut first = plugin();
+    let state = first.save();
+    for cut in (0..state.len()).step_by((state.len() / 40).max(1)) {
+        let mut other = plugin();
+        other.load(&state[..cut]);
+        let mut bytes = state.clone();
+        bytes[cut] ^= 0x55;
+        other.load(&bytes);
+        other.activate(48_000.0, 512);
+        let out = other.play(&parse("C4@0"), &Song::steady(120.0), 0.3, 512);
+        assert!(out.left.iter().all(|x| x.is_finite()));
+    }
+}
+
+#[test]
+fn a_newer_state_is_kept() {
+    let mut first = plugin();
+    let text = String::from_utf8_lossy(&first.save()).into_owned();
+    // The framework's length prefix is binary; the JSON inside is text.
+    let newer =
+        text.contains("\\\"version\\\":").then(|| text.replacen("\\\"version\\\":1", "\\\"version\\\":9", 1));
+    let Some(newer) = newer else { panic!("no version in the state: {text}") };
+    let mut other = plugin();
+    other.load(newer.as_bytes());
+    other.activate(48_000.0, 512);
+    other.play(&[], &Song::stopped(120.0), 0.3, 512);
+    let kept = String::from_utf8_lossy(&other.save()).into_owned();
+    assert!(kept.contains("\\\"version\\\":9"), "the newer state was not kept: {kept}");
+}
+
+#[test]
+fn two_hundred_instances_come_and_go() {
+    let score = parse(PHRASE);
+    for n in 0..200 {
+        let mut each = plugin();
+        each.activate(48_000.0, 512);
+        // In real time mode nothing waits, so the worker is at work when the instance goes.
+        each.play(&score, &Song::steady(480.0), 1.0 + f64::from(n % 7) * 0.01, 512);
+    }
+}
+
+#[test]
+fn instances_live_side_by_side() {
+    let mut all: Vec<Hosted> = (0..8).map(|_| plugin()).collect();
+    for each in &mut all {
+        each.activate(48_000.0, 512);
+    }
+    for each in &mut all {
+        each.play(&parse(PHRASE), &Song::steady(240.0), 1.0, 512);
+    }
+    all.drain(..4);
+    for each in &mut all {
+        let out = each.play(&parse("C4@0"), &Song::steady(240.0), 0.2, 512);
+        assert!(out.peak(0..9_600) > 0.001);
+    }
+}
