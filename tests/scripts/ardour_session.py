@@ -32,6 +32,14 @@ def wait(what, ready, seconds=60.0):
     sys.exit(f"{what}: not within {seconds} s")
 
 
+def sweep():
+    """What a killed JACK server left in shared memory makes the next one refuse clients; swept when none runs."""
+    if b"jackd\n" not in [comm.read_bytes() for comm in pathlib.Path("/proc").glob("[0-9]*/comm") if comm.exists()]:
+        for left in pathlib.Path("/dev/shm").glob("jack*"):
+            if left.is_file() and left.stat().st_uid == os.getuid():
+                left.unlink()
+
+
 def link(vst3, home):
     """Hosts look in ~/.vst3: a home of the session's own, so that the user's is left alone."""
     folder = home / ".vst3"
@@ -123,6 +131,7 @@ def main():
     shutil.rmtree(folder, ignore_errors=True)
     home, session, stop = folder / "home", folder / "session", folder / "stop"
     home.mkdir(parents=True)
+    sweep()
     link(vst3, home)
     environment = dict(os.environ, JACK_DEFAULT_SERVER=SERVER, JACK_NO_AUDIO_RESERVATION="1", HOME=str(home),
                        CONTINUO_SESSION=str(session), CONTINUO_STOP=str(stop))
