@@ -1,1 +1,13 @@
-//! Placeholder while the house is being built.
+//! Musical judgement, pure: no I/O, no threads, no model.
+//!
+//! - [`history`] what was heard, in beats
+//! - [`phrase`] where a phrase ends
+//! - [`frame`] beats and ticks of a model
+//! - [`expression`] velocity of an answer
+//! - [`key`] the key of some notes
+
+pub mod expression;
+pub mod frame;
+pub mod history;
+pub mod key;
+pub mod phrase;

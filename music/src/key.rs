@@ -1,0 +1,70 @@
+//! The key of some notes, by correlation with the key profiles of Krumhansl and Kessler (1982).
+
+use continuo_timeline::Note;
+
+const MAJOR: [f64; 12] = [6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88];
+const MINOR: [f64; 12] = [6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17];
+const NAMES: [&str; 12] = ["C", "D flat", "D", "E flat", "E", "F", "F sharp", "G", "A flat", "A", "B flat", "B"];
+
+/// The key as text ("D minor"), or nothing for fewer than three pitched notes.
+pub fn name(notes: &[Note]) -> String {
+    let mut weights = [0.0; 12];
+    let pitched = notes.iter().filter(|note| !note.instrument.is_drums());
+    let mut count = 0;
+    for note in pitched {
+        weights[usize::from(note.key.0 % 12)] += note.len.0.clamp(0.1, 4.0);
+        count += 1;
+    }
+    if count < 3 {
+        return String::new();
+    }
+    let mut best = (f64::NEG_INFINITY, String::new());
+    for tonic in 0..12 {
+        for (profile, mode) in [(&MAJOR, "major"), (&MINOR, "minor")] {
+            let score = correlation(&weights, profile, tonic);
+            if score > best.0 {
+                best = (score, format!("{} {mode}", NAMES[tonic]));
+            }
+        }
+    }
+    best.1
+}
+
+fn correlation(weights: &[f64; 12], profile: &[f64; 12], tonic: usize) -> f64 {
+    let mean = |values: &[f64; 12]| values.iter().sum::<f64>() / 12.0;
+    let (w, p) = (mean(weights), mean(profile));
+    let (mut both, mut ours) = (0.0, 0.0);
+    for pitch in 0..12 {
+        let weight = weights[(pitch + tonic) % 12] - w;
+        both += weight * (profile[pitch] - p);
+        ours += weight * weight;
+    }
+    if ours > 0.0 { both / ours.sqrt() / profile.iter().map(|v| (v - p).powi(2)).sum::<f64>().sqrt() } else { -1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use continuo_timeline::*;
+
+    use super::*;
+
+    fn named(keys: &[u8]) -> String {
+        let note = |&key: &u8| Note {
+            at: Beats(0.0),
+            len: Beats(1.0),
+            key: Key(key),
+            velocity: Velocity(80),
+            instrument: Instrument(0),
+            channel: Channel(0),
+        };
+        name(&keys.iter().map(note).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn scales_that_end_on_their_tonic() {
+        assert_eq!(named(&[60, 62, 64, 65, 67, 69, 71, 72, 67, 60]), "C major");
+        assert_eq!(named(&[62, 64, 65, 67, 69, 70, 73, 74, 69, 62, 65]), "D minor");
+        assert_eq!(named(&[66, 68, 70, 71, 73, 75, 77, 78, 73, 66]), "F sharp major");
+        assert_eq!(named(&[60, 62]), "");
+    }
+}

@@ -1,0 +1,139 @@
+//! Where a phrase ends.
+
+use continuo_timeline::{Beats, Settings, Tick, Trigger};
+
+use crate::history::History;
+
+/// Follows the phrase being played; decides at ticks alone.
+#[derive(Default)]
+pub struct Phrase {
+    /// Onset of its first note; `None` while nothing was played.
+    began: Option<Beats>,
+    pedal_rose: bool,
+    bar: Option<f64>,
+    bars: u32,
+}
+
+impl Phrase {
+    /// A note of the player begins.
+    pub fn note(&mut self, at: Beats) {
+        self.began.get_or_insert(at);
+    }
+
+    /// The pedal came up after it was down.
+    pub fn pedal_up(&mut self) {
+        self.pedal_rose = true;
+    }
+
+    /// Where the phrase began, if one is under way.
+    pub fn began(&self) -> Option<Beats> {
+        self.began
+    }
+
+    /// It was answered, or given up: the next note begins another.
+    pub fn close(&mut self) {
+        self.began = None;
+        self.bars = 0;
+    }
+
+    /// Whether the phrase ends at this tick.
+    pub fn ends(&mut self, tick: &Tick, settings: &Settings, history: &History) -> bool {
+        let new_bar = self.bar.is_some_and(|bar| tick.bar.0 > bar + 1e-6);
+        self.bar = Some(tick.bar.0);
+        let pedal = std::mem::take(&mut self.pedal_rose);
+        let Some(began) = self.began else { return false };
+        self.bars += u32::from(new_bar);
+        match settings.trigger {
+            Trigger::Automatic => silence(began, tick, history),
+            Trigger::BarLine => new_bar,
+            Trigger::Bars => new_bar && self.bars >= u32::from(settings.trigger_bars),
+            Trigger::Pedal => pedal,
+            Trigger::Key | Trigger::Parameter => false,
+        }
+    }
+}
+
+/// Nothing held, and silence longer than a beat and than twice the median time between onsets.
+fn silence(began: Beats, tick: &Tick, history: &History) -> bool {
+    let Some(end) = history.last_end().filter(|_| history.is_quiet()) else { return false };
+    let onsets = history.onsets_since(began);
+    let mut gaps: Vec<f64> = onsets.windows(2).map(|pair| pair[1] - pair[0]).filter(|gap| *gap > 0.02).collect();
+    gaps.sort_by(f64::total_cmp);
+    let median = gaps.get(gaps.len() / 2).copied().unwrap_or(0.0);
+    tick.at.0 - end.0 >= (2.0 * median).clamp(1.0, 4.0) - 1e-9
+}
+
+#[cfg(test)]
+mod tests {
+    use continuo_timeline::*;
+
+    use super::*;
+
+    fn tick(at: f64) -> Tick {
+        Tick {
+            at: Beats(at),
+            song: Beats(at),
+            bar: Beats((at / 4.0).floor() * 4.0),
+            meter: Meter::COMMON,
+            tempo: Bpm(120.0),
+            playing: true,
+            offline: false,
+            epoch: Epoch(0),
+        }
+    }
+
+    fn settings(trigger: Trigger) -> Settings {
+        Settings {
+            mode: Mode::Respond,
+            trigger,
+            trigger_bars: 2,
+            trigger_key: Key(36),
+            bars: 2,
+            quantise: Quantise::None,
+            temperature: 1.0,
+            top_p: 0.95,
+            density: 1.0,
+            player: Instrument(0),
+            answer: None,
+            channel: Channel(0),
+            seed: 1,
+        }
+    }
+
+    /// Beat at which a phrase ends that is played as (onset, length), or -1.
+    fn end(notes: &[(f64, f64)], trigger: Trigger) -> f64 {
+        let (mut history, mut phrase) = (History::default(), Phrase::default());
+        let settings = settings(trigger);
+        for step in 0..24 * 24 {
+            let now = f64::from(step) / 24.0;
+            for &(at, len) in notes {
+                if (at - now).abs() < 1e-9 {
+                    phrase.note(Beats(at));
+                    history.on(Beats(at), Key(60), Channel(0), Velocity(80), Instrument(0));
+                }
+                if (at + len - now).abs() < 1e-9 {
+                    history.off(Beats(now), Key(60), Channel(0), Instrument(0));
+                }
+            }
+            if phrase.ends(&tick(now), &settings, &history) {
+                return now;
+            }
+        }
+        -1.0
+    }
+
+    #[test]
+    fn silence_ends_a_phrase_after_a_beat_or_twice_its_pace() {
+        assert!((end(&[(0.0, 0.5), (0.5, 0.5), (1.0, 0.5)], Trigger::Automatic) - 2.5).abs() < 0.05);
+        assert!((end(&[(0.0, 1.0), (1.5, 1.0), (3.0, 1.0)], Trigger::Automatic) - 7.0).abs() < 0.05);
+        assert!((end(&[(0.0, 20.0)], Trigger::Automatic) - 21.0).abs() < 0.05);
+        assert!(end(&[], Trigger::Automatic) < 0.0);
+    }
+
+    #[test]
+    fn bar_lines_end_a_phrase() {
+        assert!((end(&[(1.0, 0.5)], Trigger::BarLine) - 4.0).abs() < 1e-9);
+        assert!((end(&[(1.0, 0.5)], Trigger::Bars) - 8.0).abs() < 1e-9);
+        assert!(end(&[(1.0, 0.5)], Trigger::Parameter) < 0.0);
+    }
+}
