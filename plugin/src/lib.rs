@@ -1,12 +1,24 @@
 //! The plugin: a host on one side, a model on the other, and the line between.
 //!
 //! ```text
-//! host ─▶ processor (audio thread) ─▶ link ─▶ worker (own thread) ─▶ engine
-//! host ◀─ processor ◀──────────────── link ◀─ worker
+//! host ─▶ edge ─▶ processor (audio thread) ─▶ link ─▶ worker (own thread) ─▶ engine
+//! host ◀─ edge ◀─ processor ◀──────────────── link ◀─ worker      view ─▶ editor
 //! ```
 
+mod echoes;
+pub mod edge;
+pub mod editor;
 pub mod link;
+pub mod models;
 pub mod params;
+pub mod processor;
 pub mod programs;
 pub mod state;
+mod takes;
 pub mod view;
+pub mod worker;
+
+pub use edge::Continuo;
+
+nice_plug::nice_export_clap!(Continuo);
+nice_plug::nice_export_vst3!(Continuo);

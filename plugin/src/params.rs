@@ -181,7 +181,7 @@ impl ContinuoParams {
             channel: int("Answer channel", 1, 1, 16),
             sound: BoolParam::new("Sound", true),
             level: float("Sound level", -6.0, -60.0, 6.0, 1).with_unit(" dB"),
-            midi_out: EnumParam::new("MIDI out", MidiOut::Answer),
+            midi_out: EnumParam::new("MIDI out", MidiOut::All),
             thru: BoolParam::new("Thru", true),
             quantise: EnumParam::new("Launch quantise", Quantise::None),
             gives_way: EnumParam::new("Yield", Yield::AtOnce),

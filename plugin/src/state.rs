@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use nice_plug::prelude::PersistentField;
+use nice_plug::params::persist::PersistentField;
 use serde::{Deserialize, Serialize};
 
 /// Version that this plugin writes.

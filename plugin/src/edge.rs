@@ -1,0 +1,196 @@
+//! Where the plugin meets the framework: events and transport translated, and nothing else.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use continuo_timeline::{Channel, Host, Key, Meter, Velocity};
+use nice_plug::midi::{Channel as HostChannel, Key as HostKey, VoiceID};
+use nice_plug::prelude::*;
+
+use crate::editor;
+use crate::link::link;
+use crate::params::ContinuoParams;
+use crate::processor::{Audio, Events, Input, Output};
+use crate::state::TakeStore;
+use crate::view::View;
+use crate::worker::Worker;
+
+/// The plugin as the framework makes it.
+pub struct Continuo {
+    params: Arc<ContinuoParams>,
+    takes: Arc<TakeStore>,
+    view: Arc<View>,
+    // In this order: the audio half goes first, and the worker sees it and ends.
+    audio: Option<Audio>,
+    worker: Option<Worker>,
+}
+
+impl Default for Continuo {
+    fn default() -> Self {
+        let takes = Arc::new(TakeStore::default());
+        let params = Arc::new(ContinuoParams::new(Arc::clone(&takes)));
+        Self { params, takes, view: Arc::default(), audio: None, worker: None }
+    }
+}
+
+impl Plugin for Continuo {
+    const NAME: &'static str = "Continuo";
+    const VENDOR: &'static str = "Continuo";
+    const URL: &'static str = "";
+    const EMAIL: &'static str = "";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] =
+        &[AudioIOLayout { main_output_channels: NonZeroU32::new(2), ..AudioIOLayout::const_default() }];
+    const MIDI_INPUT: MidiConfig = MidiConfig::MidiCCs;
+    const MIDI_OUTPUT: MidiConfig = MidiConfig::MidiCCs;
+    // Ardour sends every controller once when a session is loaded.
+    const INPUT_EVENT_CAPACITY: usize = 8192;
+
+    type Editor = nice_plug_egui::EguiEditor<editor::App>;
+    type SysExMessage = ();
+    type BackgroundTask = ();
+
+    fn params(&self) -> Arc<dyn Params> {
+        self.params.clone()
+    }
+
+    fn editor(&mut self, _: AsyncExecutor<Self>) -> Option<Self::Editor> {
+        editor::create(self.params.clone(), self.view.clone())
+    }
+
+    fn activate(
+        &mut self,
+        _: &AudioIOLayout,
+        config: &BufferConfig,
+        _: &mut impl ActivateContext<Self>,
+    ) -> bool {
+        self.deactivate();
+        let (audio, worker) = link();
+        let offline = config.process_mode == ProcessMode::Offline;
+        let rate = f64::from(config.sample_rate);
+        self.audio = Some(Audio::new(self.params.clone(), self.view.clone(), audio, rate, offline));
+        self.worker = Some(Worker::start(worker, self.view.clone(), self.takes.clone()));
+        true
+    }
+
+    fn reset(&mut self) {
+        if let Some(audio) = &mut self.audio {
+            audio.reset();
+        }
+    }
+
+    fn process(
+        &mut self,
+        buffer: &mut Buffer,
+        _: &mut AuxiliaryBuffers,
+        context: &mut impl ProcessContext<Self>,
+    ) -> ProcessStatus {
+        let Some(audio) = &mut self.audio else { return ProcessStatus::Normal };
+        let host = host(context.transport());
+        if let [left, right, ..] = buffer.as_slice() {
+            let mut events = HostEvents { context, newest: None, burst: (u32::MAX, 0) };
+            audio.process(&host, &mut events, left, right);
+        }
+        ProcessStatus::KeepAlive
+    }
+
+    fn deactivate(&mut self) {
+        self.audio = None;
+        self.worker = None;
+    }
+}
+
+fn host(transport: &Transport) -> Host {
+    let meter = match (transport.time_sig_numerator, transport.time_sig_denominator) {
+        (Some(numerator), Some(denominator)) => {
+            let numerator = u8::try_from(numerator).ok().filter(|n| (1..=64).contains(n));
+            let denominator = u8::try_from(denominator).ok().filter(|d| [1, 2, 4, 8, 16, 32].contains(d));
+            numerator.zip(denominator).map(|(numerator, denominator)| Meter { numerator, denominator })
+        }
+        _ => None,
+    };
+    Host { playing: transport.playing, song: transport.pos_beats(), tempo: transport.tempo, meter }
+}
+
+/// A burst of more controllers than this at one sample is a host restoring itself, not a player.
+const BURST: u32 = 64;
+
+struct HostEvents<'a, C> {
+    context: &'a mut C,
+    newest: Option<NoteEvent<()>>,
+    burst: (u32, u32),
+}
+
+impl<C: ProcessContext<Continuo>> Events for HostEvents<'_, C> {
+    fn next(&mut self) -> Option<(u32, Input)> {
+        let event = self.context.next_event()?;
+        self.newest = Some(event);
+        Some((event.timing(), self.translate(&event).unwrap_or(Input::Other)))
+    }
+
+    fn pass(&mut self) {
+        if let Some(event) = self.newest.take() {
+            // A full queue of the host loses it, as it would lose any.
+            let _ = self.context.try_send_event(event);
+        }
+    }
+
+    fn send(&mut self, frame: u32, output: Output) {
+        let voice_id = VoiceID::Wildcard;
+        let (channel, key) = match output {
+            Output::On { channel, key, .. } | Output::Off { channel, key } => {
+                (HostChannel::Number(channel.0 & 15), HostKey::Number(key.0 & 127))
+            }
+        };
+        let event = match output {
+            Output::On { velocity, .. } => {
+                let velocity = f32::from(velocity.0) / 127.0;
+                NoteEvent::NoteOn { timing: frame, voice_id, channel, key, velocity }
+            }
+            Output::Off { .. } => NoteEvent::NoteOff { timing: frame, voice_id, channel, key, velocity: 0.0 },
+        };
+        let _ = self.context.try_send_event(event);
+    }
+}
+
+impl<C> HostEvents<'_, C> {
+    fn translate(&mut self, event: &NoteEvent<()>) -> Option<Input> {
+        match *event {
+            NoteEvent::NoteOn { channel, key, velocity, .. } => {
+                let channel = Channel(channel.number().unwrap_or(0) & 15);
+                let key = Key(key.number()? & 127);
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 1 and 127
+                let velocity = Velocity((velocity * 127.0).round().clamp(1.0, 127.0) as u8);
+                Some(Input::On { key, channel, velocity })
+            }
+            NoteEvent::NoteOff { channel, key, .. } | NoteEvent::Choke { channel, key, .. } => {
+                let channel = Channel(channel.number().unwrap_or(0) & 15);
+                Some(Input::Off { key: Key(key.number()? & 127), channel })
+            }
+            NoteEvent::MidiCC { timing, channel, cc, value } => {
+                self.burst = if self.burst.0 == timing { (timing, self.burst.1 + 1) } else { (timing, 1) };
+                let pedal = cc == 64 && self.burst.1 <= BURST;
+                pedal.then_some(Input::Pedal { channel: Channel(channel & 15), down: value >= 0.5 })
+            }
+            NoteEvent::MidiPitchBend { channel, value, .. } => {
+                Some(Input::Bend { channel: Channel(channel & 15), semitones: (value - 0.5) * 4.0 })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl ClapPlugin for Continuo {
+    const CLAP_ID: &'static str = "org.continuo.continuo";
+    const CLAP_DESCRIPTION: Option<&'static str> = Some("Listens to what you play, and plays on");
+    const CLAP_MANUAL_URL: Option<&'static str> = None;
+    const CLAP_SUPPORT_URL: Option<&'static str> = None;
+    const CLAP_FEATURES: &'static [ClapFeature] =
+        &[ClapFeature::Instrument, ClapFeature::NoteEffect, ClapFeature::Synthesizer, ClapFeature::Stereo];
+}
+
+impl Vst3Plugin for Continuo {
+    const VST3_CLASS_ID: [u8; 16] = *b"ContinuoPlaysOn1";
+    const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] =
+        &[Vst3SubCategory::Instrument, Vst3SubCategory::Generator, Vst3SubCategory::Stereo];
+}

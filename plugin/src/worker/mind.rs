@@ -1,0 +1,341 @@
+//! What the worker thinks: every decision is taken at a tick, from stamped messages alone.
+
+use std::sync::{Arc, PoisonError};
+
+use continuo_inference::{Engine, Model};
+use continuo_music::history::History;
+use continuo_music::key;
+use continuo_music::phrase::Phrase;
+use continuo_timeline::{
+    Beats, Channel, Cut, Epoch, FromWorker, Instrument, Key, Mode, Note, Press, Quantise, Settings, Tick,
+    ToWorker, Velocity,
+};
+
+use super::asking::{Asking, Question};
+use crate::link::WorkerSide;
+use crate::state::{Take, TakeNote, TakeStore};
+use crate::view::{Activity, ModelState, Picture, View};
+
+/// An answer begins this long after the tick that decides it, at the earliest.
+const LEAD: f64 = 0.125;
+/// Notes up to this far ahead are sent before an offline tick is acknowledged.
+const HORIZON: f64 = 1.0;
+
+/// One instance's mind.
+pub struct Mind {
+    view: Arc<View>,
+    takes: Arc<TakeStore>,
+    generation: u32,
+    engine: Option<Arc<Engine>>,
+    model: String,
+    settings: Option<Settings>,
+    tick: Option<Tick>,
+    ticks: u64,
+    history: History,
+    phrase: Phrase,
+    pressed: Option<Press>,
+    asking: Option<Asking>,
+    newest: Option<(Question, Vec<Note>)>,
+    answers: u64,
+    unsent: Vec<FromWorker>,
+    picture: Picture,
+}
+
+impl Mind {
+    /// Knows nothing yet.
+    pub fn new(view: Arc<View>, takes: Arc<TakeStore>) -> Self {
+        Self {
+            view,
+            // Not what the store says: the first look finds a difference and sends what was loaded before.
+            generation: takes.generation().wrapping_sub(1),
+            takes,
+            engine: None,
+            model: String::new(),
+            settings: None,
+            tick: None,
+            ticks: 0,
+            history: History::default(),
+            phrase: Phrase::default(),
+            pressed: None,
+            asking: None,
+            newest: None,
+            answers: 0,
+            unsent: Vec::new(),
+            picture: Picture::default(),
+        }
+    }
+
+    /// The model is there.
+    pub fn model(&mut self, model: &Arc<Model>) {
+        self.engine = Some(Engine::shared(Arc::clone(model)));
+        self.model = model.name().to_owned();
+        let name = self.model.clone();
+        self.show(|picture| picture.model = ModelState::Ready(name));
+    }
+
+    /// Whether it may have to answer soon.
+    pub fn is_armed(&self) -> bool {
+        self.settings.is_none_or(|settings| settings.mode != Mode::Off)
+    }
+
+    /// Deals with what came; whether there was anything to do.
+    pub fn work(&mut self, side: &mut WorkerSide) -> bool {
+        let mut busy = false;
+        while let Some(message) = side.receive() {
+            busy = true;
+            self.hear(message, side);
+        }
+        self.resend_takes();
+        busy |= self.pump(false, None);
+        self.flush(side);
+        busy
+    }
+
+    fn hear(&mut self, message: ToWorker, side: &mut WorkerSide) {
+        match message {
+            ToWorker::Tick(tick) => self.tick(tick, side),
+            ToWorker::On { at, key, velocity, channel, .. } => self.on(at, key, velocity, channel),
+            ToWorker::Off { at, key, channel, .. } => self.history.off(at, key, channel, self.player()),
+            ToWorker::Pedal { at, down, .. } => {
+                self.history.pedal(at, down, self.player());
+                if !down {
+                    self.phrase.pedal_up();
+                }
+            }
+            ToWorker::Epoch { at, epoch, why } => self.cut(at, epoch, why),
+            ToWorker::Press { press: Press::Keep, .. } => self.keep(),
+            ToWorker::Press { press, .. } => self.pressed = Some(press),
+            ToWorker::Settings(settings) => self.settings = Some(settings),
+            ToWorker::Late { .. } => {}
+        }
+    }
+
+    fn on(&mut self, at: Beats, key: Key, velocity: Velocity, channel: Channel) {
+        self.history.on(at, key, channel, velocity, self.player());
+        self.phrase.note(at);
+        self.activity(Activity::Listening);
+    }
+
+    fn player(&self) -> Instrument {
+        self.settings.map_or(Instrument(0), |settings| settings.player)
+    }
+
+    /// An epoch ends: what was played of the answer belongs to the history, the rest is void.
+    fn cut(&mut self, at: Beats, _epoch: Epoch, why: Cut) {
+        if let Some(asking) = self.asking.take()
+            && why != Cut::Again
+        {
+            self.archive(&asking.notes, at);
+        }
+        self.unsent
+            .retain(|message| !matches!(message, FromWorker::Planned { .. } | FromWorker::AnswerEnds { .. }));
+        if matches!(why, Cut::Silence) {
+            self.history.release(at, self.player());
+            self.phrase.close();
+        }
+        self.activity(if self.is_armed() { Activity::Waiting } else { Activity::Off });
+    }
+
+    fn archive(&mut self, notes: &[Note], until: Beats) {
+        for note in notes.iter().filter(|note| note.at.0 < until.0) {
+            let len = Beats(note.len.0.min(until.0 - note.at.0));
+            self.history.add(Note { len, ..*note });
+        }
+    }
+
+    fn tick(&mut self, tick: Tick, side: &mut WorkerSide) {
+        self.tick = Some(tick);
+        self.ticks += 1;
+        if let Some(settings) = self.settings.filter(|settings| settings.mode != Mode::Off) {
+            self.decide(&tick, &settings);
+        }
+        self.retire(&tick);
+        if tick.offline {
+            self.pump(true, Some(tick.at.0 + HORIZON));
+            self.flush(side);
+        }
+        if self.unsent.is_empty() || !tick.offline {
+            side.ack(self.ticks);
+        }
+    }
+
+    fn decide(&mut self, tick: &Tick, settings: &Settings) {
+        let ended = self.phrase.ends(tick, settings, &self.history);
+        match self.pressed.take() {
+            Some(Press::Again) => self.again(tick, settings),
+            Some(Press::Answer) => self.ask(tick, settings),
+            _ if ended => self.ask(tick, settings),
+            _ => {}
+        }
+    }
+
+    /// Answers what was heard so far.
+    fn ask(&mut self, tick: &Tick, settings: &Settings) {
+        self.phrase.close();
+        let notes = self.history.notes(tick.at, settings.player);
+        if notes.is_empty() {
+            self.show(|picture| {
+                picture.message = "Play something first: there is nothing to answer yet.".into()
+            });
+            return;
+        }
+        let question = Question::new(notes, launch(tick, settings), tick, settings.bars);
+        self.begin(question, tick, settings);
+    }
+
+    /// Answers the same once more, from the next beat on.
+    fn again(&mut self, tick: &Tick, settings: &Settings) {
+        let Some((before, _)) = self.newest.clone() else { return self.ask(tick, settings) };
+        let shift = (tick.at.0 + LEAD).ceil() - before.start.0.ceil();
+        let mut notes = before.notes;
+        // The phrase moves up to the new start, so that the model hears it as just played.
+        notes.iter_mut().for_each(|note| note.at.0 += shift);
+        let start = Beats(before.start.0 + shift);
+        let mut question = Question::new(notes, start, tick, settings.bars);
+        question.bar.0 = Beats(before.bar.0.0 + shift);
+        self.begin(question, tick, settings);
+    }
+
+    fn begin(&mut self, question: Question, tick: &Tick, settings: &Settings) {
+        let Some(engine) = self.engine.clone() else { return };
+        let (start, end) = (question.start, question.end);
+        let heard: Vec<Note> = question.notes.iter().rev().take(200).rev().copied().collect();
+        let bar = (question.bar.0.0, question.bar.1);
+        self.show(|picture| {
+            picture.key = key::name(&heard);
+            picture.heard = heard;
+            picture.answer.clear();
+            picture.answer_at = Some(start.0);
+            picture.bar = bar;
+            picture.activity = Activity::Thinking;
+            picture.message.clear();
+        });
+        self.unsent.push(FromWorker::AnswerEnds { end, epoch: tick.epoch });
+        self.newest = Some((question.clone(), Vec::new()));
+        self.asking = Some(Asking::new(engine, question, *settings, self.answers, tick.epoch));
+        self.answers += 1;
+    }
+
+    /// Takes notes from the engine; with `wait`, until they reach beyond `until` on the line.
+    fn pump(&mut self, wait: bool, until: Option<f64>) -> bool {
+        let mut any = false;
+        loop {
+            let Some(asking) = &mut self.asking else { return any };
+            if asking.done || until.is_some_and(|until| asking.frontier().0 > until) {
+                break;
+            }
+            match asking.next(wait) {
+                Ok(Some(note)) => {
+                    any = true;
+                    let epoch = asking.epoch;
+                    self.unsent.push(FromWorker::Planned { note, epoch });
+                }
+                Ok(None) => break,
+                Err(what) => self.show(|picture| picture.message = format!("No answer: {what}")),
+            }
+        }
+        if any {
+            self.picture_answer();
+        }
+        any
+    }
+
+    fn picture_answer(&mut self) {
+        let Some(asking) = &self.asking else { return };
+        let (notes, pace) =
+            (asking.notes.clone(), self.engine.as_ref().map_or(0.0, |engine| engine.ms_per_token()));
+        if let Some((_, newest)) = &mut self.newest {
+            newest.clone_from(&notes);
+        }
+        self.show(|picture| {
+            picture.answer = notes;
+            picture.ms_per_token = pace;
+            picture.activity = Activity::Playing;
+        });
+    }
+
+    /// An answer that is over belongs to the history.
+    fn retire(&mut self, tick: &Tick) {
+        if self.asking.as_ref().is_some_and(|asking| asking.done && tick.at.0 >= asking.question.end.0)
+            && let Some(asking) = self.asking.take()
+        {
+            self.archive(&asking.notes, asking.question.end);
+            self.activity(Activity::Waiting);
+        }
+    }
+
+    /// The newest answer becomes a take, at its place in the song.
+    fn keep(&mut self) {
+        let (Some((_, notes)), Some(tick)) = (&self.newest, self.tick) else { return };
+        if notes.is_empty() {
+            return;
+        }
+        let shift = tick.song.0 - tick.at.0;
+        let kept = notes.iter().map(|note| TakeNote {
+            at: note.at.0 + shift,
+            len: note.len.0,
+            key: note.key.0,
+            velocity: note.velocity.0,
+            instrument: note.instrument.0,
+            channel: note.channel.0,
+        });
+        let seed = self.settings.map_or(0, |settings| settings.seed);
+        self.takes.keep(Take { notes: kept.collect(), seed, model: self.model.clone(), muted: false });
+        self.generation = self.takes.generation().wrapping_sub(1);
+    }
+
+    /// The table of the newest unmuted take, when it changed.
+    fn resend_takes(&mut self) {
+        let generation = self.takes.generation();
+        if generation == self.generation {
+            return;
+        }
+        self.generation = generation;
+        let takes = self.takes.takes();
+        self.unsent.push(FromWorker::TakeBegin);
+        for note in takes.iter().rev().find(|take| !take.muted).map_or(&[][..], |take| &take.notes) {
+            self.unsent.push(FromWorker::TakeNote(Note {
+                at: Beats(note.at),
+                len: Beats(note.len),
+                key: Key(note.key & 127),
+                velocity: Velocity(note.velocity.clamp(1, 127)),
+                instrument: Instrument(note.instrument.min(128)),
+                channel: Channel(note.channel & 15),
+            }));
+        }
+        self.unsent.push(FromWorker::TakeEnd);
+        let message = self.takes.message();
+        self.show(|picture| {
+            picture.takes = takes.len();
+            picture.message = message;
+        });
+    }
+
+    fn flush(&mut self, side: &mut WorkerSide) {
+        let sent = self.unsent.iter().take_while(|message| side.send(**message).is_ok()).count();
+        self.unsent.drain(..sent);
+    }
+
+    fn activity(&mut self, activity: Activity) {
+        if self.picture.activity != activity {
+            self.show(|picture| picture.activity = activity);
+        }
+    }
+
+    /// Changes what the editor sees.
+    pub fn show(&mut self, change: impl FnOnce(&mut Picture)) {
+        change(&mut self.picture);
+        *self.view.picture.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(self.picture.clone());
+    }
+}
+
+/// Where an answer decided at this tick begins.
+fn launch(tick: &Tick, settings: &Settings) -> Beats {
+    let earliest = tick.at.0 + LEAD;
+    let grid = |origin: f64, step: f64| Beats(origin + ((earliest - origin) / step - 1e-9).ceil() * step);
+    match settings.quantise {
+        Quantise::None => grid(tick.bar.0, 1.0 / 48.0),
+        Quantise::Beat => grid(tick.bar.0, 1.0),
+        Quantise::Bar => grid(tick.bar.0, tick.meter.bar().0),
+    }
+}

@@ -1,0 +1,97 @@
+//! The real worker and the default model, driven message by message.
+
+use std::sync::Arc;
+
+use continuo_timeline::{
+    Beats, Bpm, Channel, Cut, Epoch, FromWorker, Instrument, Key, Meter, Mode, Note, Quantise, Settings,
+    Tick, ToWorker, Trigger, Velocity,
+};
+
+use super::Worker;
+use crate::link::link;
+use crate::state::TakeStore;
+use crate::view::View;
+
+fn settings() -> Settings {
+    Settings {
+        mode: Mode::Respond,
+        trigger: Trigger::Automatic,
+        trigger_bars: 2,
+        trigger_key: Key(36),
+        bars: 2,
+        quantise: Quantise::Beat,
+        temperature: 1.0,
+        top_p: 0.95,
+        density: 1.0,
+        player: Instrument(0),
+        answer: None,
+        channel: Channel(2),
+        seed: 5,
+    }
+}
+
+fn tick(step: u32) -> ToWorker {
+    let at = f64::from(step) / 24.0;
+    ToWorker::Tick(Tick {
+        at: Beats(at),
+        song: Beats(at),
+        bar: Beats((at / 4.0 + 1e-9).floor() * 4.0),
+        meter: Meter::COMMON,
+        tempo: Bpm(120.0),
+        playing: true,
+        offline: true,
+        epoch: Epoch(1),
+    })
+}
+
+/// A phrase of four beats, then silence; notes that came, and the answer's end. The audio half waits at every
+/// `stride`-th tick only.
+fn played(stride: u64) -> (Vec<Note>, f64) {
+    let (mut audio, side) = link();
+    let worker = Worker::start(side, Arc::new(View::default()), Arc::new(TakeStore::default()));
+    audio.send(ToWorker::Epoch { at: Beats(0.0), epoch: Epoch(1), why: Cut::Transport });
+    audio.send(ToWorker::Settings(settings()));
+    let (mut notes, mut end) = (Vec::new(), 0.0);
+    for step in 0..16 * 24_u32 {
+        let at = Beats(f64::from(step) / 24.0);
+        let (key, channel, epoch) =
+            (Key([60, 64, 67, 72, 71, 67, 64, 62][step as usize / 12 % 8]), Channel(0), Epoch(1));
+        if step < 96 && step % 12 == 0 {
+            audio.send(ToWorker::On { at, key, velocity: Velocity(90), channel, epoch });
+        }
+        if step < 96 && step % 12 == 10 {
+            audio.send(ToWorker::Off { at, key, channel, epoch });
+        }
+        audio.send(tick(step));
+        while u64::from(step + 1) % stride == 0 && audio.acked() < u64::from(step + 1) {
+            std::thread::yield_now();
+        }
+        while let Some(message) = audio.receive() {
+            match message {
+                FromWorker::Planned { note, epoch: Epoch(1) } => notes.push(note),
+                FromWorker::AnswerEnds { end: at, .. } => end = at.0,
+                _ => {}
+            }
+        }
+    }
+    drop(audio);
+    drop(worker);
+    (notes, end)
+}
+
+#[test]
+fn a_phrase_is_answered_in_its_place_whenever_the_ring_is_drained() {
+    let (notes, end) = played(1);
+    // The last note ends at 3.917, a beat of silence later the tick at 4.917 decides, the next beat is 6.
+    assert!((end - 16.0).abs() < 1e-9 || (end - 12.0).abs() < 1e-9, "{end}");
+    assert!(notes.len() >= 4, "{notes:?}");
+    assert!(
+        notes.iter().all(|note| note.at.0 >= 5.0 && note.at.0 < end && note.at.0 + note.len.0 <= end + 1e-6)
+    );
+    assert!(
+        notes.iter().all(|note| note.channel == Channel(2) && (60..=110).contains(&note.velocity.0)),
+        "{notes:?}"
+    );
+    assert_eq!(played(1), (notes.clone(), end));
+    assert_eq!(played(16), (notes, end));
+}
