@@ -3,13 +3,14 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use continuo_timeline::{Channel, Host, Key, Meter, Velocity};
+use continuo_timeline::{Channel, Host, Key, Meter, Sounding, Velocity};
 use nice_plug::midi::{Channel as HostChannel, Key as HostKey, VoiceID};
 use nice_plug::prelude::*;
 
 use crate::editor;
 use crate::link::link;
 use crate::params::ContinuoParams;
+use crate::passed::Passed;
 use crate::processor::{Audio, Events, Input, Output};
 use crate::state::TakeStore;
 use crate::view::View;
@@ -23,13 +24,15 @@ pub struct Continuo {
     // In this order: the audio half goes first, and the worker sees it and ends.
     audio: Option<Audio>,
     worker: Option<Worker>,
+    /// What sounds in the host while the plugin is not active.
+    left: Option<(Sounding, Passed)>,
 }
 
 impl Default for Continuo {
     fn default() -> Self {
         let takes = Arc::new(TakeStore::default());
         let params = Arc::new(ContinuoParams::new(Arc::clone(&takes)));
-        Self { params, takes, view: Arc::default(), audio: None, worker: None }
+        Self { params, takes, view: Arc::default(), audio: None, worker: None, left: None }
     }
 }
 
@@ -68,7 +71,11 @@ impl Plugin for Continuo {
         let (audio, worker) = link();
         let offline = config.process_mode == ProcessMode::Offline;
         let rate = f64::from(config.sample_rate);
-        self.audio = Some(Audio::new(self.params.clone(), self.view.clone(), audio, rate, offline));
+        let mut audio = Audio::new(self.params.clone(), self.view.clone(), audio, rate, offline);
+        if let Some(left) = self.left.take() {
+            audio.inherit(left);
+        }
+        self.audio = Some(audio);
         self.worker = Some(Worker::start(worker, self.view.clone(), self.takes.clone()));
         true
     }
@@ -95,7 +102,9 @@ impl Plugin for Continuo {
     }
 
     fn deactivate(&mut self) {
-        self.audio = None;
+        if let Some(audio) = self.audio.take() {
+            self.left = Some(audio.leave());
+        }
         self.worker = None;
     }
 }
@@ -156,6 +165,11 @@ impl<C: ProcessContext<Continuo>> Events for HostEvents<'_, C> {
 impl<C> HostEvents<'_, C> {
     fn translate(&mut self, event: &NoteEvent<()>) -> Option<Input> {
         match *event {
+            // MIDI 1.0: a note-on of velocity 0 is a note-off.
+            NoteEvent::NoteOn { channel, key, velocity, .. } if velocity <= 0.0 => {
+                let channel = Channel(channel.number().unwrap_or(0) & 15);
+                Some(Input::Off { key: Key(key.number()? & 127), channel })
+            }
             NoteEvent::NoteOn { channel, key, velocity, .. } => {
                 let channel = Channel(channel.number().unwrap_or(0) & 15);
                 let key = Key(key.number()? & 127);

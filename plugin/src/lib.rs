@@ -11,6 +11,7 @@ pub mod editor;
 pub mod link;
 pub mod models;
 pub mod params;
+pub mod passed;
 pub mod processor;
 pub mod programs;
 pub mod state;

@@ -17,6 +17,7 @@ use continuo_timeline::{
 use crate::echoes::Echoes;
 use crate::link::AudioSide;
 use crate::params::{ContinuoParams, MidiOut, PRESSES, Source, Yield};
+use crate::passed::Passed;
 use crate::takes::TakeTable;
 use crate::view::View;
 
@@ -82,6 +83,7 @@ pub struct Audio {
     tap_tempo: Option<Bpm>,
     bypassed: bool,
     echoes: Echoes,
+    passed: Passed,
 }
 
 impl Audio {
@@ -113,7 +115,20 @@ impl Audio {
             tap_tempo: None,
             bypassed: false,
             echoes: Echoes::default(),
+            passed: Passed::default(),
         }
+    }
+
+    /// What sounded in the host when the last audio thread of this instance ended: it ends with the first block.
+    pub fn inherit(&mut self, (sounding, passed): (Sounding, Passed)) {
+        self.sounding = sounding;
+        self.passed = passed;
+        self.silence = true;
+    }
+
+    /// What sounds in the host now, for [`Self::inherit`].
+    pub fn leave(self) -> (Sounding, Passed) {
+        (self.sounding, self.passed)
     }
 
     /// All that sounds ends at the start of the next block; the built-in sound is cut now. Realtime: yes.
@@ -341,7 +356,7 @@ impl Audio {
             return;
         }
         let (channel, key) = (note.channel, note.key);
-        if self.sounding.end(channel, key) {
+        if self.sounding.end(channel, key) || self.passed.off(channel, key) {
             self.note_off(Voice { channel, key, until: note.at }, events, frame);
         }
         if !self.sounding.begin(Voice { channel, key, until: note.at + note.len }) {
@@ -387,8 +402,29 @@ impl Audio {
             Input::Bend { channel, semitones } => self.synth.bend(channel, semitones),
             Input::Other => {}
         }
-        if self.bypassed || self.params.thru.value() && self.params.midi_out.value() == MidiOut::All {
-            events.pass();
+        self.pass(input, events, frame);
+    }
+
+    /// Thru: what is played goes on as it came, but never an off without an on, or an on twice.
+    fn pass(&mut self, input: Input, events: &mut impl Events, frame: u32) {
+        let open = self.bypassed || self.params.thru.value() && self.params.midi_out.value() == MidiOut::All;
+        match input {
+            Input::On { key, channel, .. } if open => {
+                if self.passed.off(channel, key) || self.sounding.end(channel, key) {
+                    events.send(frame, Output::Off { key, channel });
+                }
+                self.passed.on(channel, key);
+                events.pass();
+            }
+            // Also when thru was closed meanwhile: its note must end.
+            Input::Off { key, channel } => {
+                if self.passed.off(channel, key) {
+                    events.pass();
+                }
+            }
+            Input::On { .. } => {}
+            _ if open => events.pass(),
+            _ => {}
         }
     }
 

@@ -1,13 +1,80 @@
-//! Being written.
+//! The editor: what the worker thinks, what was heard and answered, and the parameters.
+//!
+//! - `roll` the piano roll, `controls` the parameters, `header` the state in words
+
+mod controls;
+mod header;
+mod roll;
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use egui::{CentralPanel, Color32, Frame as Box_, Ui};
+use nice_plug::context::gui::GuiContext;
+use nice_plug::editor::dpi::LogicalSize;
+use nice_plug_egui::baseview::HandlerError;
+use nice_plug_egui::{
+    EguiEditor, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, RepaintNotifier, create_egui_editor,
+};
+
 use crate::params::ContinuoParams;
-use crate::view::View;
-use std::sync::Arc;
-/// x
-pub struct App;
-impl nice_plug_egui::NiceEguiApp for App {
-    fn ui(&mut self, _: &mut egui::Ui, _: &mut nice_plug_egui::Frame) {}
+use crate::view::{Picture, View};
+
+/// What was heard.
+pub(crate) const HEARD: Color32 = Color32::from_rgb(126, 162, 201);
+/// What is answered.
+pub(crate) const ANSWER: Color32 = Color32::from_rgb(235, 168, 88);
+/// Behind everything.
+pub(crate) const PAPER: Color32 = Color32::from_rgb(22, 24, 29);
+/// Lines and quiet words.
+pub(crate) const QUIET: Color32 = Color32::from_rgb(120, 126, 138);
+/// What went wrong.
+pub(crate) const WRONG: Color32 = Color32::from_rgb(226, 108, 96);
+
+/// The window's content.
+pub struct App {
+    params: Arc<ContinuoParams>,
+    view: Arc<View>,
+    host: Option<GuiContext>,
 }
-/// x
-pub fn create(_: Arc<ContinuoParams>, _: Arc<View>) -> Option<nice_plug_egui::EguiEditor<App>> {
-    None
+
+/// The editor of one instance, 900 by 560.
+pub fn create(params: Arc<ContinuoParams>, view: Arc<View>) -> Option<EguiEditor<App>> {
+    let state = EguiEditorState::from_size(LogicalSize::new(900.0, 560.0), 1.0);
+    let settings = EguiNiceSettings { title: "Continuo".into(), ..EguiNiceSettings::default() };
+    create_egui_editor(state, RepaintNotifier::new(), settings, App { params, view, host: None })
+}
+
+impl App {
+    fn picture(&self) -> Arc<Picture> {
+        Arc::clone(&self.view.picture.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl NiceEguiApp for App {
+    fn build(&mut self, egui: egui::Context, host: GuiContext, _: &mut Frame) -> Result<(), HandlerError> {
+        egui.set_visuals(egui::Visuals::dark());
+        self.host = Some(host);
+        Ok(())
+    }
+
+    fn ui(&mut self, ui: &mut Ui, _: &mut Frame) {
+        ui.ctx().request_repaint_after(Duration::from_millis(33));
+        let picture = self.picture();
+        let line = f64::from_bits(self.view.line.load(Ordering::Relaxed));
+        CentralPanel::default().frame(Box_::new().fill(PAPER).inner_margin(14.0)).show(ui, |ui| {
+            header::draw(ui, &picture, &self.view);
+            ui.add_space(8.0);
+            roll::draw(ui, &picture, line, 250.0);
+            ui.add_space(10.0);
+            if let Some(host) = &self.host {
+                controls::draw(ui, &self.params, &host.param_setter());
+            }
+        });
+    }
+
+    fn editor_closed(&mut self) {
+        self.host = None;
+    }
 }

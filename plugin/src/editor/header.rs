@@ -1,0 +1,51 @@
+//! The state in words: what it does, the model, what was heard and sent, and what to do when it cannot.
+
+use std::sync::atomic::Ordering;
+
+use egui::{RichText, Ui};
+
+use super::{ANSWER, HEARD, QUIET, WRONG};
+use crate::view::{Activity, ModelState, Picture, View};
+
+/// Draws it.
+pub fn draw(ui: &mut Ui, picture: &Picture, view: &View) {
+    ui.horizontal(|ui| {
+        let (word, colour) = status(picture.activity);
+        ui.label(RichText::new("Continuo").size(20.0).strong());
+        ui.add_space(16.0);
+        ui.label(RichText::new(word).size(20.0).color(colour));
+        ui.add_space(16.0);
+        let (words, colour) = match &picture.model {
+            ModelState::Loading => ("Model: being loaded".to_owned(), QUIET),
+            ModelState::Ready(name) => (format!("Model: {name}"), QUIET),
+            ModelState::Failed(what) => (format!("No model: {what}"), WRONG),
+        };
+        ui.label(RichText::new(words).color(colour));
+    });
+    ui.horizontal(|ui| {
+        let count = |number: &std::sync::atomic::AtomicU32| number.load(Ordering::Relaxed);
+        let tempo = f32::from_bits(view.tempo.load(Ordering::Relaxed));
+        let quiet = |ui: &mut Ui, words: String| ui.label(RichText::new(words).color(QUIET));
+        ui.label(RichText::new(format!("in {}", count(&view.notes_in))).color(HEARD));
+        ui.label(RichText::new(format!("out {}", count(&view.notes_out))).color(ANSWER));
+        quiet(ui, format!("{tempo:.1} BPM"));
+        if !picture.key.is_empty() {
+            quiet(ui, picture.key.clone());
+        }
+        quiet(ui, format!("voices {}", count(&view.voices)));
+        quiet(ui, format!("late {}  lost {}", count(&view.late), count(&view.dropped)));
+        quiet(ui, format!("{:.2} ms a token", picture.ms_per_token));
+        quiet(ui, format!("takes {}", picture.takes));
+        ui.label(RichText::new(&picture.message).color(WRONG));
+    });
+}
+
+fn status(activity: Activity) -> (&'static str, egui::Color32) {
+    match activity {
+        Activity::Off => ("Off", QUIET),
+        Activity::Waiting => ("Waiting", QUIET),
+        Activity::Listening => ("Listening", HEARD),
+        Activity::Thinking => ("Thinking", ANSWER),
+        Activity::Playing => ("Playing", ANSWER),
+    }
+}
