@@ -20,7 +20,8 @@ impl Dynamics {
         #[allow(clippy::cast_precision_loss)] // thousands of notes
         let count = notes.len() as f64;
         let mean = notes.iter().map(|note| f64::from(note.velocity.0)).sum::<f64>() / count;
-        let spread = notes.iter().map(|note| (f64::from(note.velocity.0) - mean).powi(2)).sum::<f64>() / count;
+        let spread =
+            notes.iter().map(|note| (f64::from(note.velocity.0) - mean).powi(2)).sum::<f64>() / count;
         let middle = notes.iter().map(|note| f64::from(note.key.0)).sum::<f64>() / count;
         Self { mean, spread: spread.sqrt().clamp(3.0, 20.0), middle }
     }
@@ -30,7 +31,15 @@ impl Dynamics {
     pub fn velocity(&self, at: Beats, bar: Beats, key: u8) -> Velocity {
         let into = at.0 - bar.0;
         let on = |grid: f64| ((into / grid).round() * grid - into).abs() < 0.03;
-        let place = if into.abs() < 0.03 { 1.0 } else if on(1.0) { 0.5 } else if on(0.5) { -0.2 } else { -0.6 };
+        let place = if into.abs() < 0.03 {
+            1.0
+        } else if on(1.0) {
+            0.5
+        } else if on(0.5) {
+            -0.2
+        } else {
+            -0.6
+        };
         let height = ((f64::from(key) - self.middle) / 24.0).clamp(-0.6, 0.6);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 1 and 127
         let velocity = (self.mean + self.spread * (place + height)).round().clamp(1.0, 127.0) as u8;

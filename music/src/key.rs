@@ -4,7 +4,8 @@ use continuo_timeline::Note;
 
 const MAJOR: [f64; 12] = [6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88];
 const MINOR: [f64; 12] = [6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17];
-const NAMES: [&str; 12] = ["C", "D flat", "D", "E flat", "E", "F", "F sharp", "G", "A flat", "A", "B flat", "B"];
+const NAMES: [&str; 12] =
+    ["C", "D flat", "D", "E flat", "E", "F", "F sharp", "G", "A flat", "A", "B flat", "B"];
 
 /// The key as text ("D minor"), or nothing for fewer than three pitched notes.
 pub fn name(notes: &[Note]) -> String {
@@ -39,7 +40,11 @@ fn correlation(weights: &[f64; 12], profile: &[f64; 12], tonic: usize) -> f64 {
         both += weight * (profile[pitch] - p);
         ours += weight * weight;
     }
-    if ours > 0.0 { both / ours.sqrt() / profile.iter().map(|v| (v - p).powi(2)).sum::<f64>().sqrt() } else { -1.0 }
+    if ours > 0.0 {
+        both / ours.sqrt() / profile.iter().map(|v| (v - p).powi(2)).sum::<f64>().sqrt()
+    } else {
+        -1.0
+    }
 }
 
 #[cfg(test)]

@@ -57,7 +57,8 @@ impl Phrase {
 fn silence(began: Beats, tick: &Tick, history: &History) -> bool {
     let Some(end) = history.last_end().filter(|_| history.is_quiet()) else { return false };
     let onsets = history.onsets_since(began);
-    let mut gaps: Vec<f64> = onsets.windows(2).map(|pair| pair[1] - pair[0]).filter(|gap| *gap > 0.02).collect();
+    let mut gaps: Vec<f64> =
+        onsets.windows(2).map(|pair| pair[1] - pair[0]).filter(|gap| *gap > 0.02).collect();
     gaps.sort_by(f64::total_cmp);
     let median = gaps.get(gaps.len() / 2).copied().unwrap_or(0.0);
     tick.at.0 - end.0 >= (2.0 * median).clamp(1.0, 4.0) - 1e-9

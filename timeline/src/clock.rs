@@ -57,7 +57,8 @@ impl Clock {
     pub fn begin(&mut self, host: &Host, internal: Bpm) -> Option<Cut> {
         let tempo = host.tempo.filter(|tempo| tempo.is_finite() && (5.0..=2000.0).contains(tempo));
         self.tempo = tempo.map_or(internal, Bpm);
-        self.meter = host.meter.filter(|meter| meter.numerator > 0 && meter.denominator > 0).unwrap_or(self.meter);
+        self.meter =
+            host.meter.filter(|meter| meter.numerator > 0 && meter.denominator > 0).unwrap_or(self.meter);
         let song = host.song.filter(|song| song.is_finite() && song.abs() < 1e9 && host.playing);
         let cut = match (song, host.playing == self.playing) {
             (song, false) => Some((song, Cut::Transport)),
