@@ -8,8 +8,9 @@ use serde::Deserialize;
 
 use crate::Error;
 
-/// The fields of `config.json` that the model needs; a missing flag has Hugging Face's default.
+/// The fields of `config.json` that the model needs; a missing one has Hugging Face's default.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
 pub struct Config {
     /// Blocks.
     pub n_layer: usize,
@@ -18,16 +19,20 @@ pub struct Config {
     /// Width.
     pub n_embd: usize,
     /// Positions that were learnt.
-    #[serde(default = "thousand")]
     pub n_positions: usize,
     /// Added to variances.
-    #[serde(default = "epsilon")]
     pub layer_norm_epsilon: f32,
+    /// Width of the feed-forward part; 4 widths if absent, and nothing else is known here.
+    pub n_inner: Option<usize>,
+    /// The function between the two feed-forward matrices.
+    pub activation_function: String,
+    /// Whether scores are divided by the square root of a head's width.
+    pub scale_attn_weights: bool,
     /// Whether scores of layer n are divided by n + 1.
-    #[serde(default)]
     pub scale_attn_by_inverse_layer_idx: bool,
+    /// Whether the head is the embedding table.
+    pub tie_word_embeddings: bool,
     /// What this project adds.
-    #[serde(default)]
     pub continuo: Option<Own>,
 }
 
@@ -45,12 +50,47 @@ pub struct Own {
     pub ticks_per_beat: u32,
 }
 
-fn thousand() -> usize {
-    1024
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            n_layer: 12,
+            n_head: 12,
+            n_embd: 768,
+            n_positions: 1024,
+            layer_norm_epsilon: 1e-5,
+            n_inner: None,
+            activation_function: "gelu_new".into(),
+            scale_attn_weights: true,
+            scale_attn_by_inverse_layer_idx: false,
+            tie_word_embeddings: true,
+            continuo: None,
+        }
+    }
 }
 
-fn epsilon() -> f32 {
-    1e-5
+impl Config {
+    fn has_a_possible_shape(&self) -> bool {
+        (1..=256).contains(&self.n_layer)
+            && (1..=16_384).contains(&self.n_embd)
+            && self.n_head > 0
+            && self.n_embd % self.n_head == 0
+            && (64..=1 << 20).contains(&self.n_positions)
+    }
+
+    /// What this model cannot do, if the config asks for such a thing.
+    fn unknown(&self) -> Option<String> {
+        let gelu = ["gelu_new", "gelu_pytorch_tanh", "gelu_fast"];
+        if !gelu.contains(&self.activation_function.as_str()) {
+            return Some(format!(
+                "activation_function {:?}, only {gelu:?} are known",
+                self.activation_function
+            ));
+        }
+        if let Some(inner) = self.n_inner.filter(|inner| *inner != 4 * self.n_embd) {
+            return Some(format!("n_inner {inner}, only 4 * n_embd is known"));
+        }
+        (!self.tie_word_embeddings).then(|| "tie_word_embeddings false, only tied heads are known".into())
+    }
 }
 
 /// A checkpoint that gives its tensors by name.
@@ -88,15 +128,11 @@ impl<'a> Checkpoint<'a> {
     fn new(path: &Path, config: &str, bytes: &'a [u8], compact: bool) -> Result<Self, Error> {
         let fail = |what: String| Error::Checkpoint { path: path.into(), what };
         let config: Config = serde_json::from_str(config).map_err(|e| fail(format!("its config: {e}")))?;
-        let sound = config.n_layer > 0
-            && config.n_layer <= 256
-            && config.n_head > 0
-            && config.n_embd > 0
-            && config.n_embd <= 16_384
-            && config.n_embd % config.n_head == 0
-            && config.n_positions >= 64;
-        if !sound {
+        if !config.has_a_possible_shape() {
             return Err(fail(format!("a config of impossible shape: {config:?}")));
+        }
+        if let Some(what) = config.unknown() {
+            return Err(fail(format!("its config has {what}")));
         }
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| fail(e.to_string()))?;
         let prefix = if tensors.tensor("transformer.wte.weight").is_ok() { "transformer." } else { "" };
@@ -142,8 +178,13 @@ impl<'a> Checkpoint<'a> {
         let tensor = self.tensors.tensor(name).map_err(|e| self.fail(format!("tensor {name}: {e}")))?;
         let map = (name == "wte.weight").then(|| self.tensors.tensor("wte.rows").ok()).flatten();
         let stored = tensor.shape().first().copied().unwrap_or(0);
-        if tensor.dtype() != Dtype::I8 || tensor.data().len() != stored * columns {
-            return Err(self.fail(format!("tensor {name} is not I8 with {columns} columns")));
+        let fits = tensor.dtype() == Dtype::I8 && tensor.shape() == [stored, columns];
+        if !fits || (map.is_none() && stored != rows) {
+            return Err(self.fail(format!(
+                "tensor {name} is {:?} {:?}, expected I8 [{rows}, {columns}]",
+                tensor.dtype(),
+                tensor.shape()
+            )));
         }
         let scale = self.vector(&format!("{name}.scale"), stored)?;
         let mut values = Vec::with_capacity(rows * columns);
@@ -167,13 +208,21 @@ impl<'a> Checkpoint<'a> {
         Ok(values)
     }
 
-    /// Rows of the embedding table.
-    pub fn rows(&self) -> usize {
+    /// Rows of the embedding table: the vocabulary's, or more (the large checkpoint has two over).
+    pub fn rows(&self) -> Result<usize, Error> {
+        const LEAST: usize = crate::vocabulary::VOCABULARY as usize;
         if self.compact {
-            return crate::vocabulary::VOCABULARY as usize;
+            return Ok(LEAST);
         }
         let name = format!("{}wte.weight", self.prefix);
-        self.tensors.tensor(&name).ok().and_then(|t| t.shape().first().copied()).unwrap_or(0)
+        let tensor = self.tensors.tensor(&name).map_err(|e| self.fail(format!("tensor {name}: {e}")))?;
+        match tensor.shape() {
+            [rows, width] if *rows >= LEAST && *width == self.config.n_embd => Ok(*rows),
+            shape => Err(self.fail(format!(
+                "tensor {name} is {shape:?}, expected [{LEAST} or more, {}] as the models of anticipation have it",
+                self.config.n_embd
+            ))),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! One engine for each model and process: a thread that steps all open answers in turn, a note each.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use std::time::Instant;
 use continuo_timeline::Event;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
 
-use crate::{Model, Prompt, Session};
+use crate::{Error, Model, Prompt, Session, priority};
 
 /// Steps the answers of all sessions of one model. Dropping the last handle joins the thread.
 pub struct Engine {
@@ -17,6 +17,7 @@ pub struct Engine {
     thread: Option<JoinHandle<()>>,
     model: Arc<Model>,
     pace: Arc<AtomicU32>,
+    closing: Arc<AtomicBool>,
 }
 
 /// What became of an answer.
@@ -40,11 +41,22 @@ pub struct Answer {
 }
 
 struct Job {
-    session: Session,
-    prompt: Option<Prompt>,
+    prompt: Prompt,
     out: Sender<Step>,
     alive: Weak<()>,
 }
+
+/// An answer that is being made.
+struct Open {
+    session: Session,
+    out: Sender<Step>,
+    alive: Weak<()>,
+    /// Whether the next step computes the prompt first.
+    fresh: bool,
+}
+
+/// Sessions of answers that are over, kept for the prompts that they have computed.
+const MOST_IDLE: usize = 4;
 
 static ENGINES: Mutex<Vec<Weak<Engine>>> = Mutex::new(Vec::new());
 
@@ -65,24 +77,29 @@ impl Engine {
     fn start(model: Arc<Model>) -> Self {
         let (asks, jobs) = unbounded();
         let pace = Arc::new(AtomicU32::new(0));
-        let thread_pace = Arc::clone(&pace);
+        let closing = Arc::new(AtomicBool::new(false));
+        let bench = Bench {
+            model: Arc::clone(&model),
+            pace: Arc::clone(&pace),
+            closing: Arc::clone(&closing),
+            open: Vec::new(),
+            idle: Vec::new(),
+        };
         let thread = std::thread::Builder::new()
             .name("continuo-engine".into())
-            .spawn(move || run(&jobs, &thread_pace))
+            .spawn(move || {
+                priority::lower();
+                bench.run(&jobs);
+            })
             .ok();
-        Self { asks: Some(asks), thread, model, pace }
+        Self { asks: Some(asks), thread, model, pace, closing }
     }
 
     /// Asks for an answer.
     pub fn answer(&self, prompt: Prompt) -> Answer {
         let (out, notes) = unbounded();
         let life = Arc::new(());
-        let job = Job {
-            session: Session::new(Arc::clone(&self.model)),
-            prompt: Some(prompt),
-            out,
-            alive: Arc::downgrade(&life),
-        };
+        let job = Job { prompt, out, alive: Arc::downgrade(&life) };
         let sent = self.asks.as_ref().is_some_and(|asks| self.thread.is_some() && asks.send(job).is_ok());
         Answer { notes, over: !sent, _life: life }
     }
@@ -100,6 +117,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        self.closing.store(true, Ordering::Relaxed);
         drop(self.asks.take());
         if let Some(thread) = self.thread.take()
             && thread.thread().id() != std::thread::current().id()
@@ -138,48 +156,99 @@ impl Answer {
     }
 }
 
-/// The engine's thread: ends when no handle is left.
-fn run(jobs: &Receiver<Job>, pace: &AtomicU32) {
-    let mut open: Vec<Job> = Vec::new();
-    loop {
-        if open.is_empty() {
-            match jobs.recv() {
-                Ok(job) => open.push(job),
-                Err(_) => return,
-            }
-        }
+/// What the engine's thread works on.
+struct Bench {
+    model: Arc<Model>,
+    pace: Arc<AtomicU32>,
+    closing: Arc<AtomicBool>,
+    open: Vec<Open>,
+    idle: Vec<Session>,
+}
+
+impl Bench {
+    /// Until no handle is left.
+    fn run(mut self, jobs: &Receiver<Job>) {
         loop {
-            match jobs.try_recv() {
-                Ok(job) => open.push(job),
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => return,
+            if self.open.is_empty() {
+                match jobs.recv() {
+                    Ok(job) => self.begin(job),
+                    Err(_) => return,
+                }
+            }
+            loop {
+                match jobs.try_recv() {
+                    Ok(job) => self.begin(job),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return,
+                }
+            }
+            self.round();
+        }
+    }
+
+    /// Finds a session for the job: the one that has most of its prompt.
+    fn begin(&mut self, job: Job) {
+        let Job { prompt, out, alive } = job;
+        if alive.strong_count() == 0 {
+            return;
+        }
+        let shared = self.idle.iter().map(|session| session.shares(&prompt)).enumerate();
+        let mut session = match shared.max_by_key(|(_, tokens)| *tokens) {
+            Some((index, tokens)) if tokens > 1 || self.idle.len() >= MOST_IDLE => self.idle.remove(index),
+            _ => Session::new(Arc::clone(&self.model)),
+        };
+        let (life, closing) = (alive.clone(), Arc::clone(&self.closing));
+        session.work_while(move || life.strong_count() > 0 && !closing.load(Ordering::Relaxed));
+        match session.begin(prompt) {
+            Ok(()) => self.open.push(Open { session, out, alive, fresh: true }),
+            Err(error) => {
+                let _ = out.send(Step::Failed(error.to_string()));
+                self.idle.push(session);
             }
         }
-        open.retain(|job| job.alive.strong_count() > 0);
-        open.retain_mut(|job| job.step(pace));
+    }
+
+    /// One note for each open answer.
+    fn round(&mut self) {
+        for mut open in std::mem::take(&mut self.open) {
+            match open.step(&self.pace) {
+                Next::More => self.open.push(open),
+                Next::Over => self.idle.push(open.session),
+                Next::Broken => {}
+            }
+        }
+        let surplus = self.idle.len().saturating_sub(MOST_IDLE);
+        self.idle.drain(..surplus);
     }
 }
 
-impl Job {
-    /// Makes one note; `false` when there is nothing more to make.
-    fn step(&mut self, pace: &AtomicU32) -> bool {
+/// What a step leaves.
+enum Next {
+    More,
+    Over,
+    /// The session met a panic and must not be used again.
+    Broken,
+}
+
+impl Open {
+    /// Makes one note.
+    fn step(&mut self, pace: &AtomicU32) -> Next {
+        if self.alive.strong_count() == 0 {
+            return Next::Over;
+        }
         let began = Instant::now();
-        let made = catch_unwind(AssertUnwindSafe(|| {
-            if let Some(prompt) = self.prompt.take() {
-                self.session.begin(prompt)?;
-            }
-            self.session.next_note()
-        }));
-        let step = match made {
-            Ok(Ok(Some(event))) => Step::Note(event),
-            Ok(Ok(None)) => Step::Done,
-            Ok(Err(error)) => Step::Failed(error.to_string()),
-            Err(_) => Step::Failed("the engine met a defect of its own; ask again, and report it".into()),
+        let (step, next) = match catch_unwind(AssertUnwindSafe(|| self.session.next_note())) {
+            Ok(Ok(Some(event))) => (Step::Note(event), Next::More),
+            Ok(Ok(None)) => (Step::Done, Next::Over),
+            Ok(Err(Error::Cancelled)) => return Next::Over,
+            Ok(Err(error)) => (Step::Failed(error.to_string()), Next::Over),
+            Err(_) => (Step::Failed(DEFECT.into()), Next::Broken),
         };
-        if let Step::Note(_) = step {
+        if matches!(next, Next::More) && !std::mem::take(&mut self.fresh) {
             pace.store((began.elapsed().as_secs_f32() * 1000.0 / 3.0).to_bits(), Ordering::Relaxed);
         }
-        let more = matches!(step, Step::Note(_));
-        self.out.send(step).is_ok() && more
+        if self.out.send(step).is_ok() || matches!(next, Next::Broken) { next } else { Next::Over }
     }
 }
+
+const DEFECT: &str = "the engine met a defect of its own; ask again, and report it";

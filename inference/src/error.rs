@@ -17,6 +17,9 @@ pub enum Error {
     /// A prompt that no answer can be made for.
     #[error("the prompt cannot be answered: {0}")]
     Prompt(String),
+    /// Nobody waits for the answer any more.
+    #[error("the answer was cancelled")]
+    Cancelled,
     /// The model gave numbers that are not numbers.
     #[error("the model's output is not finite; its file is damaged: fetch or train it again")]
     NotFinite,

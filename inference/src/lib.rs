@@ -15,6 +15,7 @@ pub mod masks;
 pub mod midi;
 mod model;
 pub mod ops;
+mod priority;
 pub mod sampler;
 mod session;
 pub mod vocabulary;

@@ -1,4 +1,4 @@
-//! A GPT-2: weights that never change, and one step of it over a cache.
+//! A GPT-2: weights that never change, and steps of it over a cache.
 //!
 //! ```text
 //! id, position ─▶ wte[id] + wpe[position] ─▶ blocks (norm, attention over the cache, norm, feed-forward) ─▶ norm ─▶ wte[rows]·x
@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::Error;
 use crate::checkpoint::{Checkpoint, Config};
-use crate::dot::dot;
+use crate::dot::{add_scaled, dot, products};
 
 /// What a tick of the model's time is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,9 @@ pub enum TimeFrame {
     /// 10 ms.
     Seconds,
 }
+
+/// Tokens of a prompt that are computed side by side, so that weights are read once for all of them.
+const BLOCK: usize = 16;
 
 /// Weights of one model. Immutable, shared by all sessions.
 pub struct Model {
@@ -105,7 +108,7 @@ impl Model {
 
     fn build(from: &Checkpoint<'_>, fallback: &str) -> Result<Arc<Self>, Error> {
         let config = from.config.clone();
-        let (width, rows) = (config.n_embd, from.rows());
+        let (width, rows) = (config.n_embd, from.rows()?);
         let blocks =
             (0..config.n_layer).map(|layer| Block::read(from, layer, width)).collect::<Result<_, _>>()?;
         let own = config.continuo.as_ref();
@@ -155,33 +158,67 @@ impl Model {
         Cache { len: 0, keys: room(), values: room() }
     }
 
-    /// Puts `id` behind what is in the cache; gives the state after the final norm `(width)`.
+    /// Puts `ids` behind what is in the cache; gives the state of the last one after the final norm
+    /// `(width)`. How a sequence is cut into calls does not change a bit of it.
     ///
-    /// `id` must be a row of the vocabulary and the cache must have room; else nothing happens and the
-    /// state is empty.
-    pub fn step(&self, cache: &mut Cache, id: u32) -> Vec<f32> {
-        let width = self.config.n_embd;
-        let row = usize::try_from(id).unwrap_or(usize::MAX);
-        if row >= self.rows || cache.len >= self.config.n_positions {
-            return Vec::new();
-        }
-        let mut x: Vec<f32> = self.wte[row * width..(row + 1) * width]
-            .iter()
-            .zip(&self.wpe[cache.len * width..(cache.len + 1) * width])
-            .map(|(token, place)| token + place)
-            .collect();
-        cache.len += 1;
-        for (layer, block) in self.blocks.iter().enumerate() {
-            block.step(&mut x, cache, layer, &self.config);
-        }
-        self.norm.apply(&x, self.config.layer_norm_epsilon)
+    /// Every id must be a row of the vocabulary and the cache must have room for all; else nothing happens
+    /// and the state is empty, as it is for no ids.
+    pub fn feed(&self, cache: &mut Cache, ids: &[u32]) -> Vec<f32> {
+        self.run(cache, ids, |_, _| {}).unwrap_or_default()
     }
 
-    /// Logits of some rows for a state that [`Self::step`] gave.
+    /// What stands between the blocks for `ids` from position 0, numbered as in Hugging Face: 0 is what
+    /// goes into the first block, the last is after the final norm. Each `(tokens, width)`; nothing if
+    /// [`Self::feed`] would refuse the ids.
+    pub fn hidden(&self, ids: &[u32]) -> Vec<Vec<f32>> {
+        let mut states = vec![Vec::new(); self.config.n_layer + 1];
+        self.run(&mut self.cache(), ids, |layer, x| states[layer].extend_from_slice(x));
+        states
+    }
+
+    /// The blocks over all of `ids`, `BLOCK` at a time; `seen` gets every hidden state.
+    fn run(&self, cache: &mut Cache, ids: &[u32], mut seen: impl FnMut(usize, &[f32])) -> Option<Vec<f32>> {
+        let (width, room) = (self.config.n_embd, self.config.n_positions.saturating_sub(cache.len));
+        if ids.len() > room || ids.iter().any(|&id| id as usize >= self.rows) {
+            return None;
+        }
+        let mut last = None;
+        for ids in ids.chunks(BLOCK) {
+            let mut x = self.embed(ids, cache.len); // (tokens, width)
+            seen(0, &x);
+            cache.len += ids.len();
+            for (layer, block) in self.blocks.iter().enumerate() {
+                block.step(&mut x, cache, layer, &self.config);
+                if layer + 1 < self.config.n_layer {
+                    seen(layer + 1, &x);
+                }
+            }
+            let normed = self.norm.apply(&x, self.config.layer_norm_epsilon);
+            seen(self.config.n_layer, &normed);
+            last = Some(normed[normed.len() - width..].to_vec());
+        }
+        last
+    }
+
+    /// Token and place, added; the first id is at position `from`.
+    fn embed(&self, ids: &[u32], from: usize) -> Vec<f32> {
+        let width = self.config.n_embd;
+        let token = |id: u32| &self.wte[id as usize * width..(id as usize + 1) * width];
+        let places = self.wpe[from * width..].chunks_exact(width);
+        ids.iter()
+            .zip(places)
+            .flat_map(|(&id, place)| token(id).iter().zip(place).map(|(t, p)| t + p))
+            .collect()
+    }
+
+    /// Logits of some rows for a state that [`Self::feed`] gave.
     pub fn logits(&self, state: &[f32], rows: Range<u32>) -> Vec<f32> {
         let width = self.config.n_embd;
-        let (from, to) = (rows.start as usize, (rows.end as usize).min(self.rows));
-        self.wte[from.min(to) * width..to * width].chunks_exact(width).map(|row| dot(row, state)).collect()
+        let to = (rows.end as usize).min(self.rows);
+        let from = (rows.start as usize).min(to);
+        let mut logits = vec![0.0; to - from];
+        products(&self.wte[from * width..to * width], state, width, &mut logits);
+        logits
     }
 }
 
@@ -197,13 +234,18 @@ impl Norm {
         })
     }
 
-    #[allow(clippy::cast_precision_loss)] // widths are thousands
+    /// Each token of `x` `(tokens, width)` by itself.
     fn apply(&self, x: &[f32], epsilon: f32) -> Vec<f32> {
+        x.chunks_exact(self.weight.len()).flat_map(|x| self.one(x, epsilon)).collect()
+    }
+
+    #[allow(clippy::cast_precision_loss)] // widths are thousands
+    fn one(&self, x: &[f32], epsilon: f32) -> impl Iterator<Item = f32> {
         let count = x.len() as f32;
         let mean = x.iter().sum::<f32>() / count;
         let variance = x.iter().map(|v| (v - mean) * (v - mean)).sum::<f32>() / count;
         let scale = 1.0 / (variance + epsilon).sqrt();
-        x.iter().zip(&self.weight).zip(&self.bias).map(|((v, w), b)| (v - mean) * scale * w + b).collect()
+        x.iter().zip(&self.weight).zip(&self.bias).map(move |((v, w), b)| (v - mean) * scale * w + b)
     }
 }
 
@@ -215,8 +257,14 @@ impl Linear {
         })
     }
 
+    /// `(tokens, in)` to `(tokens, out)`.
     fn apply(&self, x: &[f32]) -> Vec<f32> {
-        self.weight.chunks_exact(x.len()).zip(&self.bias).map(|(row, bias)| dot(row, x) + bias).collect()
+        let rows = self.bias.len();
+        let inner = self.weight.len() / rows;
+        let mut out = vec![0.0; x.len() / inner * rows];
+        products(&self.weight, x, inner, &mut out);
+        out.chunks_exact_mut(rows).for_each(|out| add(out, &self.bias));
+        out
     }
 }
 
@@ -233,13 +281,18 @@ impl Block {
         })
     }
 
+    /// `x` `(tokens, width)` are the newest tokens, which the cache's length counts already.
     fn step(&self, x: &mut [f32], cache: &mut Cache, layer: usize, config: &Config) {
         let width = config.n_embd;
-        let qkv = self.attend.apply(&self.norm_1.apply(x, config.layer_norm_epsilon));
-        let place = (cache.len - 1) * width;
-        cache.keys[layer][place..place + width].copy_from_slice(&qkv[width..2 * width]);
-        cache.values[layer][place..place + width].copy_from_slice(&qkv[2 * width..]);
-        let mixed = attention(&qkv[..width], cache, layer, config);
+        let first = cache.len - x.len() / width;
+        let qkv = self.attend.apply(&self.norm_1.apply(x, config.layer_norm_epsilon)); // (tokens, 3 width)
+        let mut mixed = Vec::with_capacity(x.len()); // (tokens, width)
+        for (place, qkv) in (first..).zip(qkv.chunks_exact(3 * width)) {
+            let row = place * width..(place + 1) * width;
+            cache.keys[layer][row.clone()].copy_from_slice(&qkv[width..2 * width]);
+            cache.values[layer][row].copy_from_slice(&qkv[2 * width..]);
+            mixed.extend(attention(&qkv[..width], cache, place + 1, layer, config));
+        }
         add(x, &self.project.apply(&mixed));
         let mut wide = self.widen.apply(&self.norm_2.apply(x, config.layer_norm_epsilon));
         wide.iter_mut().for_each(|v| *v = gelu(*v));
@@ -251,16 +304,16 @@ fn add(x: &mut [f32], y: &[f32]) {
     x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
 }
 
-/// Each head looks at all tokens of the cache, the newest included.
+/// Each head looks at the first `seen` tokens of the cache; `q` `(width)` is the last of them.
 #[allow(clippy::cast_precision_loss)] // heads and layers are few
-fn attention(q: &[f32], cache: &Cache, layer: usize, config: &Config) -> Vec<f32> {
+fn attention(q: &[f32], cache: &Cache, seen: usize, layer: usize, config: &Config) -> Vec<f32> {
     let (width, size) = (config.n_embd, config.n_embd / config.n_head);
-    let mut scale = 1.0 / (size as f32).sqrt();
+    let mut scale = if config.scale_attn_weights { 1.0 / (size as f32).sqrt() } else { 1.0 };
     if config.scale_attn_by_inverse_layer_idx {
         scale /= (layer + 1) as f32;
     }
     let mut out = vec![0.0; width];
-    let mut weights = vec![0.0; cache.len];
+    let mut weights = vec![0.0; seen];
     for (head, (q, out)) in q.chunks_exact(size).zip(out.chunks_exact_mut(size)).enumerate() {
         let part = |row: usize| row * width + head * size..row * width + (head + 1) * size;
         for (row, weight) in weights.iter_mut().enumerate() {
@@ -270,9 +323,7 @@ fn attention(q: &[f32], cache: &Cache, layer: usize, config: &Config) -> Vec<f32
         weights.iter_mut().for_each(|w| *w = (*w - highest).exp());
         let sum: f32 = weights.iter().sum();
         for (row, weight) in weights.iter().enumerate() {
-            for (out, value) in out.iter_mut().zip(&cache.values[layer][part(row)]) {
-                *out += weight / sum * value;
-            }
+            add_scaled(out, &cache.values[layer][part(row)], weight / sum);
         }
     }
     out

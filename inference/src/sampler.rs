@@ -18,10 +18,11 @@ impl Default for Sampling {
 }
 
 /// A uniform number in [0, 1): a function of its arguments alone. Each is mixed in by the finaliser of
-/// SplitMix64 (Steele, Lea and Flood, 2014), so that neighbours share nothing.
+/// SplitMix64 (Steele, Lea and Flood, 2014), so that neighbours share nothing; after another mixing each,
+/// so that they cannot stand in for one another.
 #[allow(clippy::cast_precision_loss)] // 53 bits are exact
 pub fn draw(seed: u64, answer: u64, index: u64) -> f64 {
-    let mixed = [answer, index].iter().fold(mix(seed), |state, part| mix(state ^ mix(*part)));
+    let mixed = [answer, index].iter().fold(mix(seed), |state, part| mix(state ^ part));
     (mixed >> 11) as f64 / (1_u64 << 53) as f64
 }
 

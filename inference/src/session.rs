@@ -5,6 +5,7 @@
 //! onsets lie in the span asked for, and notes do not stack without bound.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use continuo_timeline::{Event, Instrument, Key};
@@ -48,9 +49,13 @@ struct Triplet {
 pub struct Session {
     model: Arc<Model>,
     cache: Cache,
+    /// The tokens in `cache`.
     cached: Vec<u32>,
+    /// The model's state after the last of them; empty when it is not known.
     state: Vec<f32>,
     ask: Option<Ask>,
+    /// Asked before each piece of work; `false` ends the answer with [`Error::Cancelled`].
+    wanted: Box<dyn Fn() -> bool + Send>,
 }
 
 /// The answer under way.
@@ -69,11 +74,29 @@ struct Ask {
 /// So many RESTs in a row end an answer: the model has nothing more to say.
 const MOST_RESTS: u32 = 16;
 
+/// Tokens of a prompt that are computed before it is asked whether the answer is still wanted.
+const PART: usize = 32;
+
+/// How far apart in ticks the first and the last onset of a window may lie: room is left for the answer.
+const MOST_SPAN: i32 = 9_000;
+
 impl Session {
     /// A session without a prompt.
     pub fn new(model: Arc<Model>) -> Self {
         let cache = model.cache();
-        Self { model, cache, cached: Vec::new(), state: Vec::new(), ask: None }
+        Self { model, cache, cached: Vec::new(), state: Vec::new(), ask: None, wanted: Box::new(|| true) }
+    }
+
+    /// Work ends with [`Error::Cancelled`] when `wanted` says no. Asked at least once a token.
+    pub(crate) fn work_while(&mut self, wanted: impl Fn() -> bool + Send + 'static) {
+        self.wanted = Box::new(wanted);
+    }
+
+    /// How many tokens of `prompt` need no computing here.
+    pub(crate) fn shares(&self, prompt: &Prompt) -> usize {
+        let Ok(mut ask) = Ask::new(prompt.clone()) else { return 0 };
+        self.make_room(&mut ask);
+        self.cached.iter().zip(ask.tokens()).take_while(|(a, b)| *a == b).count()
     }
 
     /// Sets the prompt. Tokens that it shares with what the session holds are not computed again.
@@ -125,88 +148,94 @@ impl Session {
         if first == ask.now && ask.is_full() {
             first += 1;
         }
-        let low = u32::try_from(first - ask.offset).unwrap_or(0);
-        if low >= v::MAX_TIME {
-            return Ok(None);
-        }
-        let rows = v::TIME + low..v::TIME + v::MAX_TIME;
-        let time = self.pick(ask, rows, |_| true)?;
+        let time = self.pick(ask, &[self.onsets(ask, first)])?;
         let onset = ask.offset + i32::try_from(time - v::TIME).unwrap_or(0);
         if onset >= ask.prompt.end {
             return Ok(None);
         }
-        self.push(time)?;
-        let duration = self.pick(ask, v::DUR..v::DUR + v::MAX_DUR, |_| true)?;
-        self.push(duration)?;
-        let note = self.note(ask, onset)?;
-        self.push(note)?;
+        self.push(&[time])?;
+        let duration = self.pick(ask, &[v::DUR..v::DUR + v::MAX_DUR])?;
+        self.push(&[duration])?;
+        let note = self.pick(ask, &self.voices(ask, onset))?;
+        self.push(&[note])?;
         let duration = i32::try_from(duration - v::DUR).unwrap_or(0);
         Ok(Some(Triplet { onset, duration, note, control: false }))
     }
 
-    /// A note of an instrument asked for; on an onset that has notes already only one above them, since
-    /// models are trained on (onset, instrument, key) in order. Or a REST, if time went on.
-    fn note(&mut self, ask: &mut Ask, onset: i32) -> Result<u32, Error> {
-        let legal = ask.legal.clone();
-        let last = if onset == ask.now { ask.here.iter().max().copied() } else { None };
-        let rows = v::NOTE..v::REST + 1;
-        self.pick(ask, rows, move |row| {
-            let voice = voice(row);
-            if row == v::REST {
-                last.is_none()
-            } else {
-                legal.contains(&voice.0) && last.is_none_or(|l| voice > l)
-            }
-        })
+    /// Rows of the onsets from `first`. Models in beats are trained with a REST in each silence, so that no
+    /// onset is further than that from the one before it.
+    fn onsets(&self, ask: &Ask, first: i32) -> Range<u32> {
+        let row = |tick: i32| v::TIME + u32::try_from(tick - ask.offset).unwrap_or(0).min(v::MAX_TIME);
+        match self.model.frame() {
+            TimeFrame::Beats { .. } => row(first)..row((ask.now + v::REST_EVERY).max(first) + 1),
+            TimeFrame::Seconds => row(first)..v::TIME + v::MAX_TIME,
+        }
     }
 
-    fn pick(
-        &self,
-        ask: &mut Ask,
-        rows: std::ops::Range<u32>,
-        legal: impl Fn(u32) -> bool,
-    ) -> Result<u32, Error> {
-        let mut logits = self.model.logits(&self.state, rows.clone());
-        for (row, logit) in rows.clone().zip(&mut logits) {
-            if !legal(row) {
-                *logit = f32::NEG_INFINITY;
-            }
+    /// Rows of the notes of the instruments asked for; on an onset that has notes already only those above
+    /// them, since models are trained on (onset, instrument, key) in order. Or a REST, if time went on.
+    fn voices(&self, ask: &Ask, onset: i32) -> Vec<Range<u32>> {
+        let last = if onset == ask.now { ask.here.iter().max().copied() } else { None };
+        let above = last.map_or(v::NOTE, |(instrument, key)| row(instrument, key) + 1);
+        let instruments = ask.legal.iter().map(|&one| row(one, Key(0))..row(one, Key(127)) + 1);
+        let mut rows: Vec<_> = instruments.map(|rows| rows.start.max(above)..rows.end).collect();
+        let stands = match self.model.frame() {
+            TimeFrame::Beats { .. } => onset == ask.now + v::REST_EVERY,
+            TimeFrame::Seconds => last.is_none(),
+        };
+        if stands {
+            rows.push(v::REST..v::REST + 1);
         }
+        rows
+    }
+
+    /// Draws one of `rows`, which ascend.
+    fn pick(&self, ask: &mut Ask, rows: &[Range<u32>]) -> Result<u32, Error> {
+        let logits: Vec<f32> =
+            rows.iter().flat_map(|rows| self.model.logits(&self.state, rows.clone())).collect();
         let u = draw(ask.prompt.sampling.seed, ask.prompt.answer, ask.drawn);
         ask.drawn += 1;
         let index = choose(&logits, &ask.prompt.sampling, u).ok_or(Error::NotFinite)?;
-        Ok(rows.start + u32::try_from(index).unwrap_or(0))
+        rows.iter().cloned().flatten().nth(index).ok_or(Error::NotFinite)
     }
 
     /// Brings the cache to exactly `tokens`.
     fn feed(&mut self, tokens: &[u32]) -> Result<(), Error> {
         let mut same = self.cached.iter().zip(tokens).take_while(|(a, b)| a == b).count();
-        if same == tokens.len() && same != self.cached.len() {
-            same -= 1; // the state belongs to the last token computed
+        if same == tokens.len() && (same != self.cached.len() || self.state.is_empty()) {
+            same = same.saturating_sub(1); // the state belongs to the last token computed
+        }
+        if same < self.cached.len() {
+            self.state.clear();
         }
         self.cache.truncate(same);
         self.cached.truncate(same);
-        tokens.get(same..).unwrap_or_default().iter().try_for_each(|&token| self.push(token))
+        tokens.get(same..).unwrap_or_default().chunks(PART).try_for_each(|tokens| self.push(tokens))
     }
 
-    fn push(&mut self, token: u32) -> Result<(), Error> {
-        self.state = self.model.step(&mut self.cache, token);
-        self.cached.push(token);
-        if self.state.is_empty() {
-            Err(Error::Prompt(format!("token {token} does not fit the model")))
-        } else {
-            Ok(())
+    fn push(&mut self, tokens: &[u32]) -> Result<(), Error> {
+        if !(self.wanted)() {
+            return Err(Error::Cancelled);
         }
+        let state = self.model.feed(&mut self.cache, tokens);
+        if state.is_empty() {
+            return Err(Error::Prompt(format!("{} tokens do not fit the model", tokens.len())));
+        }
+        self.state = state;
+        self.cached.extend(tokens);
+        Ok(())
     }
 
     /// When the window is full it moves on: a quarter is let go, and time is counted from a new bar line.
     fn make_room(&self, ask: &mut Ask) {
         let most = (self.model.positions() - 1) / 3;
-        if ask.window.len() < most && ask.span() < i32::try_from(v::MAX_TIME).unwrap_or(i32::MAX) - 1000 {
+        if ask.window.len() < most && ask.now - ask.offset < MOST_SPAN {
             return;
         }
         let keep = (most * 3 / 4).min(ask.window.len() * 3 / 4);
         ask.window.drain(..ask.window.len() - keep);
+        let oldest = ask.now - MOST_SPAN * 3 / 4;
+        ask.window.retain(|triplet| triplet.onset >= oldest);
         let bar = match self.model.frame() {
             TimeFrame::Beats { ticks_per_beat } => i32::try_from(ticks_per_beat * 4).unwrap_or(192),
             TimeFrame::Seconds => 1,
@@ -225,8 +254,8 @@ impl Ask {
         }
         history.retain(|event| event.onset < prompt.start);
         let legal = match &prompt.instruments {
-            Some(list) if !list.is_empty() => list.iter().map(|&i| Instrument(i.min(128))).collect(),
-            _ => parts(&history),
+            Some(list) if !list.is_empty() => parts(list.iter().map(|&i| Instrument(i.min(128)))),
+            _ => parts(history.iter().map(|event| event.instrument)),
         };
         let mut controls: Vec<Triplet> = prompt.controls.iter().map(|event| triplet(event, true)).collect();
         controls.sort_by_key(|control| control.onset);
@@ -295,10 +324,6 @@ impl Ask {
             || self.here.iter().max().copied() >= top
     }
 
-    fn span(&self) -> i32 {
-        self.now - self.offset
-    }
-
     fn tokens(&self) -> Vec<u32> {
         let anticipates = !self.prompt.controls.is_empty();
         let mut tokens = vec![if anticipates { v::ANTICIPATE } else { v::AUTOREGRESS }];
@@ -313,15 +338,21 @@ impl Ask {
 }
 
 fn triplet(event: &Event, control: bool) -> Triplet {
-    let note = v::NOTE + 128 * u32::from(event.instrument.0.min(128)) + u32::from(event.key.0 & 127);
+    let note = row(event.instrument, event.key);
     Triplet { onset: event.onset, duration: event.duration, note, control }
 }
 
-fn parts(events: &[Event]) -> Vec<Instrument> {
-    let mut parts: Vec<Instrument> = events.iter().map(|event| event.instrument).collect();
+/// Each once, in order; the piano if there is none.
+fn parts(instruments: impl Iterator<Item = Instrument>) -> Vec<Instrument> {
+    let mut parts: Vec<Instrument> = instruments.collect();
     parts.sort_unstable();
     parts.dedup();
     if parts.is_empty() { vec![Instrument(0)] } else { parts }
+}
+
+/// The token of a note.
+fn row(instrument: Instrument, key: Key) -> u32 {
+    v::NOTE + 128 * u32::from(instrument.0.min(128)) + u32::from(key.0 & 127)
 }
 
 /// Instrument and key of a note token.
