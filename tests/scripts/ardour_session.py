@@ -22,14 +22,14 @@ PHRASE = [(57, 0.0, 0.45), (60, 0.5, 0.45), (64, 1.0, 0.45), (69, 1.5, 0.45), (6
 END, SECONDS = 2.7, 12.0
 
 
-def wait(what, ready, seconds=60.0):
+def wait(what, ready, seconds=60.0, about=lambda: ""):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = ready()
         if found:
             return found
         time.sleep(0.1)
-    sys.exit(f"{what}: not within {seconds} s")
+    sys.exit(f"{what}: not within {seconds} s {about()}")
 
 
 def sweep():
@@ -55,7 +55,7 @@ class Recorder:
     """A JACK client that plays the phrase and keeps what it hears. All buffers are made before it starts."""
 
     def __init__(self):
-        self.client = jack.Client("continuo-recorder", servername=SERVER)
+        self.client = jack.Client("continuo-recorder", servername=SERVER, no_start_server=True)
         self.out = self.client.midi_outports.register("phrase")
         self.notes = self.client.midi_inports.register("notes")
         self.ears = [self.client.inports.register(name) for name in ("left", "right")]
@@ -90,11 +90,12 @@ class Recorder:
 
 def connect(recorder):
     client = recorder.client
+    names = lambda: [port.name for port in client.get_ports()]
     into = wait("Ardour's MIDI input", lambda: [p for p in client.get_ports(is_midi=True, is_input=True)
-                                                if "Continuo" in p.name and "midi_in" in p.name])
+                                                if "Continuo" in p.name and "midi_in" in p.name], about=names)
     client.connect(recorder.out, into[0])
     audio = wait("Ardour's audio output", lambda: [p for p in client.get_ports(is_audio=True, is_output=True)
-                                                   if "Continuo" in p.name and "audio_out" in p.name])
+                                                   if "Continuo" in p.name and "audio_out" in p.name], about=names)
     for port, ear in zip(audio[:2], recorder.ears):
         client.connect(port, ear)
     for port in client.get_ports(is_midi=True, is_output=True):
@@ -131,16 +132,13 @@ def main():
     shutil.rmtree(folder, ignore_errors=True)
     home, session, stop = folder / "home", folder / "session", folder / "stop"
     home.mkdir(parents=True)
-    sweep()
     link(vst3, home)
     environment = dict(os.environ, JACK_DEFAULT_SERVER=SERVER, JACK_NO_AUDIO_RESERVATION="1", HOME=str(home),
                        CONTINUO_SESSION=str(session), CONTINUO_STOP=str(stop))
     log = open(folder / "log.txt", "w")
     running = []
     try:
-        running.append(subprocess.Popen(
-            ["jackd", "-n", SERVER, "--no-realtime", "-t", "10000", "-d", "dummy", "-r", str(RATE), "-p", str(PERIOD)],
-            env=environment, stdout=log, stderr=log))
+        running.append(serve(environment, folder / "jack.txt"))
         recorder = wait("JACK", recorder_or_none)
         running.append(subprocess.Popen(["ardour7-lua", str(SCRIPTS / "ardour.lua")], env=environment,
                                         stdin=subprocess.DEVNULL, stdout=log, stderr=log))
@@ -164,7 +162,24 @@ def main():
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        print((folder / "log.txt").read_text()[-2000:], file=sys.stderr)
+        for name in ("jack.txt", "log.txt"):
+            if (folder / name).exists():
+                print(f"--- {name}\n" + (folder / name).read_text()[-1500:], file=sys.stderr)
+
+
+def serve(environment, log):
+    """A JACK server that is up. A client that came before it would disturb the registry that both share, so that its own
+    word is waited for; and a registry that another server left damaged is swept before the next attempt."""
+    command = ["jackd", "-n", SERVER, "--no-realtime", "-t", "10000", "-d", "dummy", "-r", str(RATE), "-p", str(PERIOD)]
+    for _ in range(5):
+        sweep()
+        with open(log, "w") as out:
+            server = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
+        wait("JACK's first words", lambda: server.poll() is not None or "JACK server starting" in log.read_text())
+        time.sleep(1.0)
+        if server.poll() is None:
+            return server
+    sys.exit(f"JACK does not start: {log.read_text()[-500:]}")
 
 
 def recorder_or_none():
