@@ -32,6 +32,7 @@ pub enum MidiError {
 }
 
 /// What a message means to us.
+#[allow(missing_docs)] // the fields are named for what they are
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A key goes down (velocity above 0).

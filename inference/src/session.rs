@@ -26,6 +26,10 @@ pub struct Prompt {
     pub start: i32,
     /// The answer's onsets lie before this.
     pub end: i32,
+    /// The answer's first onset is here or before, where the model may place one at all.
+    pub first_by: Option<i32>,
+    /// How many notes are wanted against what the model would play, about 0.25 to 4; 1 leaves it alone.
+    pub density: f32,
     /// Instruments allowed in the answer, 0 to 128; those of the history if `None`.
     pub instruments: Option<Vec<u8>>,
     /// Most notes on one onset.
@@ -34,6 +38,24 @@ pub struct Prompt {
     pub sampling: Sampling,
     /// Which answer to this prompt: another number, other draws.
     pub answer: u64,
+}
+
+impl Default for Prompt {
+    /// An answer of no length to nothing: fill in at least `start` and `end`.
+    fn default() -> Self {
+        Self {
+            history: Vec::new(),
+            controls: Vec::new(),
+            start: 0,
+            end: 0,
+            first_by: None,
+            density: 1.0,
+            instruments: None,
+            max_per_onset: 6,
+            sampling: Sampling::default(),
+            answer: 0,
+        }
+    }
 }
 
 /// Triplet in absolute ticks of the prompt.
@@ -69,7 +91,12 @@ struct Ask {
     here: Vec<(Instrument, Key)>,
     drawn: u64,
     rests: u32,
+    /// Notes given so far.
+    given: u32,
 }
+
+/// Nats that a beat of waiting costs or gains for each e-fold of density.
+const DENSITY_PER_BEAT: f32 = 2.0;
 
 /// So many RESTs in a row end an answer: the model has nothing more to say.
 const MOST_RESTS: u32 = 16;
@@ -148,7 +175,9 @@ impl Session {
         if first == ask.now && ask.is_full() {
             first += 1;
         }
-        let time = self.pick(ask, &[self.onsets(ask, first)])?;
+        let onsets = self.onsets(ask, first);
+        let bias = self.leaning(ask, &onsets);
+        let time = self.pick_biased(ask, &[onsets], &bias)?;
         let onset = ask.offset + i32::try_from(time - v::TIME).unwrap_or(0);
         if onset >= ask.prompt.end {
             return Ok(None);
@@ -167,9 +196,32 @@ impl Session {
     fn onsets(&self, ask: &Ask, first: i32) -> Range<u32> {
         let row = |tick: i32| v::TIME + u32::try_from(tick - ask.offset).unwrap_or(0).min(v::MAX_TIME);
         match self.model.frame() {
-            TimeFrame::Beats { .. } => row(first)..row((ask.now + v::REST_EVERY).max(first) + 1),
-            TimeFrame::Seconds => row(first)..v::TIME + v::MAX_TIME,
+            TimeFrame::Beats { .. } => {
+                let by = ask.prompt.first_by.filter(|_| ask.given == 0).unwrap_or(i32::MAX);
+                row(first)..row((ask.now + v::REST_EVERY).min(by).max(first) + 1)
+            }
+            TimeFrame::Seconds => match ask.prompt.first_by.filter(|_| ask.given == 0) {
+                Some(by) => row(first)..row(by.max(first) + 1),
+                None => row(first)..v::TIME + v::MAX_TIME,
+            },
         }
+    }
+
+    /// What density adds to the logits of these onsets: more notes are wanted, less waiting is.
+    fn leaning(&self, ask: &Ask, onsets: &Range<u32>) -> Vec<f32> {
+        let density = ask.prompt.density;
+        if !(0.01..=100.0).contains(&density) || (density - 1.0).abs() < 1e-6 {
+            return Vec::new();
+        }
+        let beat = match self.model.frame() {
+            TimeFrame::Beats { ticks_per_beat } => i32::try_from(ticks_per_beat).unwrap_or(48),
+            TimeFrame::Seconds => 50,
+        };
+        let now = ask.now - ask.offset;
+        let waiting = |row: u32| (i32::try_from(row - v::TIME).unwrap_or(0) - now).clamp(0, 2 * beat);
+        #[allow(clippy::cast_precision_loss)] // two beats at most
+        let beats = |row: u32| waiting(row) as f32 / beat as f32;
+        onsets.clone().map(|row| -density.ln() * DENSITY_PER_BEAT * beats(row)).collect()
     }
 
     /// Rows of the notes of the instruments asked for; on an onset that has notes already only those above
@@ -191,8 +243,14 @@ impl Session {
 
     /// Draws one of `rows`, which ascend.
     fn pick(&self, ask: &mut Ask, rows: &[Range<u32>]) -> Result<u32, Error> {
-        let logits: Vec<f32> =
+        self.pick_biased(ask, rows, &[])
+    }
+
+    /// The same with something added to the logits of the first rows.
+    fn pick_biased(&self, ask: &mut Ask, rows: &[Range<u32>], bias: &[f32]) -> Result<u32, Error> {
+        let mut logits: Vec<f32> =
             rows.iter().flat_map(|rows| self.model.logits(&self.state, rows.clone())).collect();
+        logits.iter_mut().zip(bias).for_each(|(logit, bias)| *logit += bias);
         let u = draw(ask.prompt.sampling.seed, ask.prompt.answer, ask.drawn);
         ask.drawn += 1;
         let index = choose(&logits, &ask.prompt.sampling, u).ok_or(Error::NotFinite)?;
@@ -268,6 +326,7 @@ impl Ask {
             here: Vec::new(),
             drawn: 0,
             rests: 0,
+            given: 0,
             prompt,
         };
         ask.lay_out(&history);
@@ -314,6 +373,7 @@ impl Ask {
         let (instrument, key) = voice(triplet.note);
         self.advance(triplet.onset);
         self.here.push((instrument, key));
+        self.given += 1;
         Event { onset: triplet.onset, duration: triplet.duration, instrument, key }
     }
 

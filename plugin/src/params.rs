@@ -87,6 +87,23 @@ pub enum MidiOut {
     All,
 }
 
+/// When the metronome is heard.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clicks {
+    /// Never.
+    #[id = "off"]
+    #[name = "Off"]
+    Off,
+    /// For a bar after the transport starts.
+    #[id = "count-in"]
+    #[name = "Count-in"]
+    CountIn,
+    /// On every beat.
+    #[id = "on"]
+    #[name = "On"]
+    On,
+}
+
 /// When an answer gives way to the player.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -127,6 +144,8 @@ pub struct ContinuoParams {
     pub temperature: FloatParam,
     #[id = "top-p"]
     pub top_p: FloatParam,
+    #[id = "density"]
+    pub density: FloatParam,
     #[id = "player"]
     pub player: IntParam,
     #[id = "answer-instrument"]
@@ -147,6 +166,8 @@ pub struct ContinuoParams {
     pub gives_way: EnumParam<Yield>,
     #[id = "tempo"]
     pub tempo: FloatParam,
+    #[id = "metronome"]
+    pub metronome: EnumParam<Clicks>,
     #[id = "tap"]
     pub tap: BoolParam,
     #[id = "seed"]
@@ -176,6 +197,12 @@ impl ContinuoParams {
             length: int("Length", 4, 1, 16).with_unit(" bars"),
             temperature: float("Temperature", 1.0, 0.01, 2.0, 2),
             top_p: float("Top-p", 0.95, 0.0, 1.0, 2),
+            density: FloatParam::new(
+                "Density",
+                1.0,
+                FloatRange::Skewed { min: 0.25, max: 4.0, factor: FloatRange::skew_factor(-1.0) },
+            )
+            .with_value_to_string(formatters::v2s_f32_rounded(2)),
             player: program(int("Player's instrument", 0, 0, 128)),
             answer_instrument: program(int("Answer instrument", -1, -1, 128)),
             channel: int("Answer channel", 1, 1, 16),
@@ -186,6 +213,7 @@ impl ContinuoParams {
             quantise: EnumParam::new("Launch quantise", Quantise::None),
             gives_way: EnumParam::new("Yield", Yield::AtOnce),
             tempo: float("Internal tempo", 120.0, 20.0, 300.0, 1).with_unit(" BPM"),
+            metronome: EnumParam::new("Metronome", Clicks::Off),
             tap: button("Tap"),
             seed: int("Seed", 1, 0, 9999),
             panic: button("Panic"),
@@ -215,7 +243,7 @@ impl ContinuoParams {
             },
             temperature: self.temperature.value(),
             top_p: self.top_p.value(),
-            density: 1.0,
+            density: self.density.value(),
             player: Instrument(byte(&self.player)),
             answer: u8::try_from(self.answer_instrument.value()).ok().map(Instrument),
             channel: Channel(byte(&self.channel).saturating_sub(1).min(15)),
@@ -227,6 +255,11 @@ impl ContinuoParams {
         let off =
             self.mode.value() == Mode::Off || self.source.value() == Source::Takes || self.bypass.value();
         if off { timeline::Mode::Off } else { timeline::Mode::Respond }
+    }
+
+    /// When the metronome is heard. Realtime: yes.
+    pub fn clicks(&self) -> Clicks {
+        if self.bypass.value() { Clicks::Off } else { self.metronome.value() }
     }
 
     /// Momentary parameters in the order of [`PRESSES`], as they stand. Realtime: yes.

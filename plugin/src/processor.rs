@@ -16,12 +16,14 @@ use continuo_timeline::{
 
 use crate::echoes::Echoes;
 use crate::link::AudioSide;
+use crate::metronome::Metronome;
 use crate::params::{ContinuoParams, MidiOut, PRESSES, Source, Yield};
 use crate::passed::Passed;
 use crate::takes::TakeTable;
 use crate::view::View;
 
 /// What the player does, at a frame of the block.
+#[allow(missing_docs)] // the fields are named for what they are
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Input {
     /// A key went down.
@@ -37,6 +39,7 @@ pub enum Input {
 }
 
 /// What goes out, at a frame of the block.
+#[allow(missing_docs)] // the fields are named for what they are
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Output {
     /// A generated note begins.
@@ -84,6 +87,7 @@ pub struct Audio {
     bypassed: bool,
     echoes: Echoes,
     passed: Passed,
+    metronome: Metronome,
 }
 
 impl Audio {
@@ -116,6 +120,7 @@ impl Audio {
             bypassed: false,
             echoes: Echoes::default(),
             passed: Passed::default(),
+            metronome: Metronome::default(),
         }
     }
 
@@ -150,6 +155,9 @@ impl Audio {
         let internal = self.tap_tempo.unwrap_or(Bpm(f64::from(self.params.tempo.value())));
         let cut = self.clock.begin(host, internal);
         if let Some(why) = cut {
+            if why == Cut::Transport {
+                self.metronome.start();
+            }
             self.new_epoch(why, events, 0);
         }
         let bypass = self.params.bypass.value();
@@ -315,6 +323,8 @@ impl Audio {
             if self.offline {
                 self.wait();
                 self.receive();
+            } else if let Some((key, velocity)) = self.metronome.click(&tick, self.params.clicks()) {
+                self.synth.note_on(Instrument::DRUMS, key, velocity, CLICKS);
             }
         }
         while self.sounding.next_end().is_some_and(|at| self.clock.samples_to(at) == 0) {
@@ -481,6 +491,9 @@ impl Audio {
         self.view.voices.store(u32::try_from(self.synth.voices()).unwrap_or(0), Ordering::Relaxed);
     }
 }
+
+/// Part of the built-in sound that the metronome plays on.
+const CLICKS: Channel = Channel(32);
 
 /// Generated notes sound on parts of their own (16 to 31), so that a player's note-off does not end them.
 fn answer_part(channel: Channel) -> Channel {

@@ -128,13 +128,12 @@ impl Continue {
         let mut session = Session::new(Arc::clone(model));
         session.begin(Prompt {
             history,
-            controls: Vec::new(),
             start,
             end,
             instruments: None,
             max_per_onset: 8,
             sampling: Sampling { temperature: self.temperature, top_p: self.top_p, seed: self.seed },
-            answer: 0,
+            ..Prompt::default()
         })?;
         let dynamics = Dynamics::of(&song.notes);
         let mut answer = Vec::new();

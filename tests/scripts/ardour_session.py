@@ -22,6 +22,11 @@ PHRASE = [(57, 0.0, 0.45), (60, 0.5, 0.45), (64, 1.0, 0.45), (69, 1.5, 0.45), (6
 END, SECONDS = 2.7, 12.0
 
 
+class Halted(Exception):
+    """Ardour's JACK client and the server lost each other while Ardour started: seen once in several starts on a busy
+    machine, before the plugin is loaded or without it; a new session is the remedy."""
+
+
 def wait(what, ready, seconds=60.0, about=lambda: ""):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -88,11 +93,16 @@ class Recorder:
             self.done.set()
 
 
-def connect(recorder):
+def connect(recorder, log):
     client = recorder.client
     names = lambda: [port.name for port in client.get_ports()]
-    into = wait("Ardour's MIDI input", lambda: [p for p in client.get_ports(is_midi=True, is_input=True)
-                                                if "Continuo" in p.name and "midi_in" in p.name], about=names)
+
+    def ports():
+        if "JACK HALTED" in log.read_text(errors="replace"):
+            raise Halted
+        return [p for p in client.get_ports(is_midi=True, is_input=True) if "Continuo" in p.name and "midi_in" in p.name]
+
+    into = wait("Ardour's MIDI input", ports, about=names)
     client.connect(recorder.out, into[0])
     audio = wait("Ardour's audio output", lambda: [p for p in client.get_ports(is_audio=True, is_output=True)
                                                    if "Continuo" in p.name and "audio_out" in p.name], about=names)
@@ -129,6 +139,15 @@ def spread(onsets, grid):
 
 def main():
     vst3, folder = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
+    for attempt in range(1, 6):
+        try:
+            return session(vst3, folder)
+        except Halted:
+            print(f"attempt {attempt}: JACK halted Ardour's client while it started")
+    sys.exit("JACK halted Ardour's client five times")
+
+
+def session(vst3, folder):
     shutil.rmtree(folder, ignore_errors=True)
     home, session, stop = folder / "home", folder / "session", folder / "stop"
     home.mkdir(parents=True)
@@ -143,7 +162,7 @@ def main():
         running.append(subprocess.Popen(["ardour7-lua", str(SCRIPTS / "ardour.lua")], env=environment,
                                         stdin=subprocess.DEVNULL, stdout=log, stderr=log))
         with recorder.client:
-            connect(recorder)
+            connect(recorder, folder / "log.txt")
             wait("a rolling session", lambda: "ROLLING" in (folder / "log.txt").read_text())
             time.sleep(1.0)
             recorder.frame = 0

@@ -13,16 +13,8 @@ fn model() -> Arc<Model> {
 fn prompt(seed: u64) -> Prompt {
     let keys = [60, 64, 67, 72, 67, 64, 62, 65, 69, 74, 69, 65, 62, 67, 71, 67];
     let history = (0..).zip(keys).map(|(i, key)| event(i * 24, 24, key)).collect();
-    Prompt {
-        history,
-        controls: Vec::new(),
-        start: 384,
-        end: 768,
-        instruments: None,
-        max_per_onset: 6,
-        sampling: Sampling { temperature: 1.0, top_p: 0.95, seed },
-        answer: 0,
-    }
+    let sampling = Sampling { temperature: 1.0, top_p: 0.95, seed };
+    Prompt { history, start: 384, end: 768, sampling, ..Prompt::default() }
 }
 
 fn event(onset: i32, duration: i32, key: u8) -> Event {
@@ -32,6 +24,20 @@ fn event(onset: i32, duration: i32, key: u8) -> Event {
 fn answer(session: &mut Session, prompt: Prompt) -> Vec<Event> {
     session.begin(prompt).expect("a sound prompt");
     std::iter::from_fn(|| session.next_note().expect("the model answers")).collect()
+}
+
+#[test]
+fn the_first_onset_and_the_density_are_as_asked_for() {
+    let mut session = Session::new(model());
+    let count = |session: &mut Session, density: f32| -> usize {
+        (0..6).map(|seed| answer(session, Prompt { density, ..prompt(seed) }).len()).sum()
+    };
+    let (few, some, many) = (count(&mut session, 0.4), count(&mut session, 1.0), count(&mut session, 2.5));
+    assert!(few < some && some < many, "{few}, {some}, {many} notes");
+    for seed in 0..6 {
+        let by = Prompt { first_by: Some(384), ..prompt(seed) };
+        assert_eq!(answer(&mut session, by).first().map(|event| event.onset), Some(384), "seed {seed}");
+    }
 }
 
 #[test]

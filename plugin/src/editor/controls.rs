@@ -7,6 +7,7 @@ use nice_plug_egui::widgets::ParamSlider;
 
 use super::QUIET;
 use crate::params::ContinuoParams;
+use crate::presets::{PRESETS, Preset};
 
 /// Draws them.
 pub fn draw(ui: &mut Ui, params: &ContinuoParams, set: &ParamSetter<'_>) {
@@ -19,6 +20,15 @@ pub fn draw(ui: &mut Ui, params: &ContinuoParams, set: &ParamSetter<'_>) {
         for param in [&params.sound, &params.thru, &params.bypass] {
             toggle(ui, param, set);
         }
+        ui.add_space(12.0);
+        ui.menu_button("Presets", |ui| {
+            for preset in &PRESETS {
+                if ui.button(preset.name).on_hover_text(preset.about).clicked() {
+                    take(params, preset, set);
+                    ui.close();
+                }
+            }
+        });
     });
     ui.add_space(6.0);
     ui.horizontal_top(|ui| {
@@ -34,6 +44,7 @@ pub fn draw(ui: &mut Ui, params: &ContinuoParams, set: &ParamSetter<'_>) {
             slider(ui, &params.length, set);
             slider(ui, &params.temperature, set);
             slider(ui, &params.top_p, set);
+            slider(ui, &params.density, set);
             slider(ui, &params.player, set);
             slider(ui, &params.answer_instrument, set);
             slider(ui, &params.seed, set);
@@ -44,8 +55,21 @@ pub fn draw(ui: &mut Ui, params: &ContinuoParams, set: &ParamSetter<'_>) {
             slider(ui, &params.channel, set);
             slider(ui, &params.level, set);
             slider(ui, &params.tempo, set);
+            choice(ui, &params.metronome, set);
         });
     });
+}
+
+/// Sets what the preset names.
+fn take(params: &ContinuoParams, preset: &Preset, set: &ParamSetter<'_>) {
+    gesture(&params.trigger, preset.trigger.0, set);
+    gesture(&params.trigger_bars, preset.trigger.1, set);
+    gesture(&params.quantise, preset.quantise, set);
+    gesture(&params.length, preset.bars, set);
+    let (temperature, top_p, density) = preset.taste;
+    gesture(&params.temperature, temperature, set);
+    gesture(&params.top_p, top_p, set);
+    gesture(&params.density, density, set);
 }
 
 fn group(ui: &mut Ui, name: &str, rows: impl FnOnce(&mut Ui)) {

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use continuo_inference::{Answer, Engine, Prompt, Sampling, Step, TimeFrame};
 use continuo_music::expression::Dynamics;
 use continuo_music::frame::Frame;
-use continuo_timeline::{Beats, Bpm, Channel, Epoch, Instrument, Note, Settings, Tick};
+use continuo_timeline::{Beats, Bpm, Channel, Epoch, Instrument, Note, Quantise, Settings, Tick};
 
 /// What is answered, and where: kept so that the same can be asked again.
 #[derive(Clone, Debug)]
 pub struct Question {
     /// What was heard, in order.
     pub notes: Vec<Note>,
-    /// First onset of the answer.
+    /// First onset of the answer, at the earliest.
     pub start: Beats,
+    /// First onset of the answer, at the latest.
+    pub first_by: Beats,
     /// It ends here.
     pub end: Beats,
     /// A bar line, and the length of a bar.
@@ -32,12 +34,17 @@ const RETRIES: u32 = 2;
 
 impl Question {
     /// The answer to `notes` that starts at `start` and lasts `bars` bars, to a bar line.
-    pub fn new(notes: Vec<Note>, start: Beats, tick: &Tick, bars: u8) -> Self {
+    pub fn new(notes: Vec<Note>, start: Beats, tick: &Tick, bars: u8, quantise: Quantise) -> Self {
+        // An answer that waits is no answer: on a beat or bar line it begins there, else within half a beat.
+        let first_by = match quantise {
+            Quantise::None => Beats(start.0 + 0.5),
+            Quantise::Beat | Quantise::Bar => start,
+        };
         let length = tick.meter.bar().0;
         let into = (start.0 - tick.bar.0).rem_euclid(length);
         let whole = if into < 1e-6 || length - into < 1e-6 { start.0 } else { start.0 - into + length };
         let end = Beats(whole + f64::from(bars.max(1)) * length);
-        Self { notes, start, end, bar: (tick.bar, length), tempo: tick.tempo }
+        Self { notes, start, first_by, end, bar: (tick.bar, length), tempo: tick.tempo }
     }
 
     fn bar_before(&self, at: f64) -> Beats {
@@ -135,6 +142,7 @@ impl Asking {
         let mut question = self.question.clone();
         question.notes.extend(&self.notes);
         question.start = self.frame.beat(self.frame.tick_after(Beats(until)));
+        question.first_by = question.end;
         let mut recent = recent(&question);
         recent.retain(|note| note.at.0 >= self.frame.origin.0 - 1e-9);
         let number = self.number.wrapping_add(u64::from(self.retries) << 32);
@@ -168,7 +176,8 @@ fn prompt(frame: &Frame, notes: Vec<Note>, question: &Question, settings: &Setti
     let part = if drummed { Instrument::DRUMS } else { part };
     Prompt {
         history: frame.events(&notes),
-        controls: Vec::new(),
+        first_by: Some(frame.tick(Beats(question.first_by.0))),
+        density: settings.density,
         start: frame.tick_after(question.start),
         end: frame.tick(question.end),
         instruments: Some(vec![part.0]),
@@ -179,5 +188,6 @@ fn prompt(frame: &Frame, notes: Vec<Note>, question: &Question, settings: &Setti
             seed: u64::from(settings.seed),
         },
         answer: number,
+        ..Prompt::default()
     }
 }

@@ -179,7 +179,7 @@ impl Mind {
             });
             return;
         }
-        let question = Question::new(notes, launch(tick, settings), tick, settings.bars);
+        let question = Question::new(notes, launch(tick, settings), tick, settings.bars, settings.quantise);
         self.begin(question, tick, settings);
     }
 
@@ -191,7 +191,7 @@ impl Mind {
         // The phrase moves up to the new start, so that the model hears it as just played.
         notes.iter_mut().for_each(|note| note.at.0 += shift);
         let start = Beats(before.start.0 + shift);
-        let mut question = Question::new(notes, start, tick, settings.bars);
+        let mut question = Question::new(notes, start, tick, settings.bars, settings.quantise);
         question.bar.0 = Beats(before.bar.0.0 + shift);
         self.begin(question, tick, settings);
     }
