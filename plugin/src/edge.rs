@@ -8,10 +8,11 @@ use nice_plug::midi::{Channel as HostChannel, Key as HostKey, VoiceID};
 use nice_plug::prelude::*;
 
 use crate::editor;
+use crate::events::{Events, Input, Output};
 use crate::link::link;
 use crate::params::ContinuoParams;
 use crate::passed::Passed;
-use crate::processor::{Audio, Events, Input, Output};
+use crate::processor::Audio;
 use crate::state::TakeStore;
 use crate::view::View;
 use crate::worker::Worker;

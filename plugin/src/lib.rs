@@ -8,6 +8,7 @@
 mod echoes;
 pub mod edge;
 pub mod editor;
+pub mod events;
 pub mod link;
 mod metronome;
 pub mod models;

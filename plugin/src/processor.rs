@@ -15,48 +15,13 @@ use continuo_timeline::{
 };
 
 use crate::echoes::Echoes;
+use crate::events::{Events, Input, Output};
 use crate::link::AudioSide;
 use crate::metronome::Metronome;
 use crate::params::{ContinuoParams, MidiOut, PRESSES, Source, Yield};
 use crate::passed::Passed;
 use crate::takes::TakeTable;
 use crate::view::View;
-
-/// What the player does, at a frame of the block.
-#[allow(missing_docs)] // the fields are named for what they are
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Input {
-    /// A key went down.
-    On { key: Key, channel: Channel, velocity: Velocity },
-    /// A key came up.
-    Off { key: Key, channel: Channel },
-    /// The sustain pedal.
-    Pedal { channel: Channel, down: bool },
-    /// Pitch bend in semitones.
-    Bend { channel: Channel, semitones: f32 },
-    /// Anything else: only passed on.
-    Other,
-}
-
-/// What goes out, at a frame of the block.
-#[allow(missing_docs)] // the fields are named for what they are
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Output {
-    /// A generated note begins.
-    On { key: Key, channel: Channel, velocity: Velocity },
-    /// It ends.
-    Off { key: Key, channel: Channel },
-}
-
-/// The host's side of one block: events in time order, and where to put ours.
-pub trait Events {
-    /// The next input event and its frame.
-    fn next(&mut self) -> Option<(u32, Input)>;
-    /// Sends the event that [`Self::next`] gave last on, as it came.
-    fn pass(&mut self);
-    /// Sends an event out.
-    fn send(&mut self, frame: u32, output: Output);
-}
 
 /// Late notes up to this many milliseconds are played at once.
 const LATE_PLAYED: f64 = 20.0;

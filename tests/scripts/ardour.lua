@@ -12,9 +12,12 @@ local tracks = session:new_midi_track(
   ARDOUR.ChanCount(ARDOUR.DataType("midi"), 1), ARDOUR.ChanCount(ARDOUR.DataType("audio"), 2),
   true, ARDOUR.PluginInfo(), nil, nil, 1, "Continuo", ARDOUR.PresentationInfo.max_order, ARDOUR.TrackMode.Normal, true)
 local track = tracks:front()
+-- Ardour connects new tracks in a thread of its own; requests of two threads to JACK at once may mix.
+ARDOUR.LuaAPI.usleep(1500000)
 local plugin = ARDOUR.LuaAPI.new_plugin(session, "Continuo", ARDOUR.PluginType.VST3, "")
 assert(not plugin:isnil(), "Ardour does not find Continuo: scan it first")
 assert(track:add_processor_by_index(plugin, 0, nil, true) == 0, "the plugin does not go onto the track")
+ARDOUR.LuaAPI.usleep(1000000)
 session:request_roll(ARDOUR.TransportRequestSource.TRS_UI)
 print("ROLLING")
 io.flush()

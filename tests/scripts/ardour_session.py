@@ -23,8 +23,8 @@ END, SECONDS = 2.7, 12.0
 
 
 class Halted(Exception):
-    """Ardour's JACK client and the server lost each other while Ardour started: seen once in several starts on a busy
-    machine, before the plugin is loaded or without it; a new session is the remedy."""
+    """Ardour's JACK client and the server lost each other while Ardour started: Ardour's threads
+    share one connection to it, and their requests at start sometimes mix. A new session is the remedy."""
 
 
 def wait(what, ready, seconds=60.0, about=lambda: ""):
@@ -139,12 +139,16 @@ def spread(onsets, grid):
 
 def main():
     vst3, folder = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
-    for attempt in range(1, 6):
-        try:
-            return session(vst3, folder)
-        except Halted:
-            print(f"attempt {attempt}: JACK halted Ardour's client while it started")
-    sys.exit("JACK halted Ardour's client five times")
+    attempt = int(os.environ.get("CONTINUO_ATTEMPT", "1"))
+    try:
+        return session(vst3, folder)
+    except Halted:
+        if attempt == 5:
+            sys.exit("JACK halted Ardour's client five times")
+    # In a new process: the library of this one keeps the registry of the server that is gone.
+    print(f"attempt {attempt}: JACK halted Ardour's client while it started", flush=True)
+    os.environ["CONTINUO_ATTEMPT"] = str(attempt + 1)
+    os.execv(sys.executable, [sys.executable, *sys.argv])
 
 
 def session(vst3, folder):

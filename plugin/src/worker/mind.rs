@@ -150,6 +150,7 @@ impl Mind {
             self.decide(&tick, &settings);
         }
         self.retire(&tick);
+        self.show_phrase(&tick);
         if tick.offline {
             self.pump(true, Some(tick.at.0 + HORIZON));
             self.flush(side);
@@ -157,6 +158,22 @@ impl Mind {
         if self.unsent.is_empty() || !tick.offline {
             side.ack(self.ticks);
         }
+    }
+
+    /// The phrase as it grows, a few times a beat.
+    fn show_phrase(&mut self, tick: &Tick) {
+        let Some(began) = self.phrase.began().filter(|_| self.ticks % 4 == 0 && self.asking.is_none()) else {
+            return;
+        };
+        let mut heard = self.history.notes(tick.at, self.player());
+        heard.retain(|note| note.at.0 >= began.0 - 1e-9);
+        let bar = (tick.bar.0, tick.meter.bar().0);
+        self.show(|picture| {
+            picture.heard = heard;
+            picture.answer.clear();
+            picture.answer_at = None;
+            picture.bar = bar;
+        });
     }
 
     fn decide(&mut self, tick: &Tick, settings: &Settings) {
