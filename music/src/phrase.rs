@@ -36,6 +36,22 @@ impl Phrase {
         self.bars = 0;
     }
 
+    /// Where the phrase will end if nothing more is played; `None` when that cannot be known yet.
+    pub fn due(&self, tick: &Tick, settings: &Settings, history: &History) -> Option<Beats> {
+        let began = self.began?;
+        let bar = tick.meter.bar().0;
+        let next_bar = Beats(tick.bar.0 + bar);
+        match settings.trigger {
+            Trigger::Automatic => {
+                let end = history.last_end().filter(|_| history.is_quiet())?;
+                Some(Beats(end.0 + patience(began, history)))
+            }
+            Trigger::BarLine => Some(next_bar),
+            Trigger::Bars => (self.bars + 1 >= u32::from(settings.trigger_bars)).then_some(next_bar),
+            Trigger::Pedal | Trigger::Key | Trigger::Parameter => None,
+        }
+    }
+
     /// Whether the phrase ends at this tick.
     pub fn ends(&mut self, tick: &Tick, settings: &Settings, history: &History) -> bool {
         let new_bar = self.bar.is_some_and(|bar| tick.bar.0 > bar + 1e-6);
@@ -56,12 +72,17 @@ impl Phrase {
 /// Nothing held, and silence longer than a beat and than twice the median time between onsets.
 fn silence(began: Beats, tick: &Tick, history: &History) -> bool {
     let Some(end) = history.last_end().filter(|_| history.is_quiet()) else { return false };
+    tick.at.0 - end.0 >= patience(began, history) - 1e-6
+}
+
+/// Beats of silence that end the phrase.
+fn patience(began: Beats, history: &History) -> f64 {
     let onsets = history.onsets_since(began);
     let mut gaps: Vec<f64> =
         onsets.windows(2).map(|pair| pair[1] - pair[0]).filter(|gap| *gap > 0.02).collect();
     gaps.sort_by(f64::total_cmp);
     let median = gaps.get(gaps.len() / 2).copied().unwrap_or(0.0);
-    tick.at.0 - end.0 >= (2.0 * median).clamp(1.0, 4.0) - 1e-9
+    (2.0 * median).clamp(1.0, 4.0)
 }
 
 #[cfg(test)]
@@ -101,10 +122,11 @@ mod tests {
         }
     }
 
-    /// Beat at which a phrase ends that is played as (onset, length), or -1.
+    /// Beat at which a phrase ends that is played as (onset, length), or -1. Half a beat before it was known.
     fn end(notes: &[(f64, f64)], trigger: Trigger) -> f64 {
         let (mut history, mut phrase) = (History::default(), Phrase::default());
         let settings = settings(trigger);
+        let mut due = None;
         for step in 0..24 * 24 {
             let now = f64::from(step) / 24.0;
             for &(at, len) in notes {
@@ -117,8 +139,14 @@ mod tests {
                 }
             }
             if phrase.ends(&tick(now), &settings, &history) {
+                assert!(
+                    due.is_some_and(|due: f64| due <= now + 1e-9 && due > now - 0.05),
+                    "{due:?} at {now}"
+                );
                 return now;
             }
+            let known = phrase.due(&tick(now), &settings, &history).filter(|due| due.0 - now <= 0.5);
+            due = known.map(|due| due.0);
         }
         -1.0
     }

@@ -45,6 +45,8 @@ pub struct Audio {
     settings: Option<Settings>,
     buttons: [bool; 5],
     answer_until: Option<(Beats, Epoch)>,
+    /// When the player struck a key last.
+    struck: Option<Beats>,
     silence: bool,
     waited: Duration,
     tapped: Option<Beats>,
@@ -78,6 +80,7 @@ impl Audio {
             settings: None,
             buttons: [false; 5],
             answer_until: None,
+            struck: None,
             silence: false,
             waited: Duration::ZERO,
             tapped: None,
@@ -111,7 +114,7 @@ impl Audio {
     pub fn process(&mut self, host: &Host, events: &mut impl Events, left: &mut [f32], right: &mut [f32]) {
         self.waited = Duration::ZERO;
         self.transport(host, events);
-        self.receive();
+        self.receive(events, 0);
         self.walk(events, left, right);
         self.finish(left, right);
     }
@@ -217,7 +220,7 @@ impl Audio {
         }
     }
 
-    fn receive(&mut self) {
+    fn receive(&mut self, events: &mut impl Events, frame: u32) {
         while let Some(message) = self.link.receive() {
             match message {
                 FromWorker::Planned { note, epoch } => {
@@ -225,7 +228,14 @@ impl Audio {
                         self.view.dropped.fetch_add(1, Ordering::Relaxed);
                     }
                 }
-                FromWorker::AnswerEnds { end, epoch } => self.answer_until = Some((end, epoch)),
+                FromWorker::AnswerEnds { asked, end, epoch } => {
+                    self.answer_until = Some((end, epoch));
+                    // The player came in while the message was under way.
+                    if self.answering() && self.struck.is_some_and(|at| at.0 > asked.0) {
+                        self.clock.cut();
+                        self.new_epoch(Cut::Yield, events, frame);
+                    }
+                }
                 FromWorker::TakeBegin => self.takes.begin(),
                 FromWorker::TakeNote(note) => self.takes.add(note),
                 FromWorker::TakeEnd => self.takes.end(self.clock.song()),
@@ -287,7 +297,7 @@ impl Audio {
             self.ticks += 1;
             if self.offline {
                 self.wait();
-                self.receive();
+                self.receive(events, frame);
             } else if let Some((key, velocity)) = self.metronome.click(&tick, self.params.clicks()) {
                 self.synth.note_on(Instrument::DRUMS, key, velocity, CLICKS);
             }
@@ -422,6 +432,7 @@ impl Audio {
             self.new_epoch(Cut::Yield, events, frame);
         }
         let (at, epoch) = (self.clock.line(), self.clock.epoch());
+        self.struck = Some(at);
         self.tell(ToWorker::On { at, key, velocity, channel, epoch });
         if self.params.thru.value() && !self.bypassed {
             self.synth.note_on(self.player(), key, velocity, channel);

@@ -177,8 +177,9 @@ pub struct Settings {
 pub enum FromWorker {
     /// A note to play, unless its epoch is over.
     Planned { note: Note, epoch: Epoch },
-    /// The answer of this epoch ends at `end` (line): up to there a player who comes in makes it yield.
-    AnswerEnds { end: Beats, epoch: Epoch },
+    /// The answer of this epoch, asked for at `asked`, ends at `end` (line): a player who comes in between makes
+    /// it yield, before its first note or after.
+    AnswerEnds { asked: Beats, end: Beats, epoch: Epoch },
     /// First message of a new table of take notes (source = Takes); the notes follow, then `TakeEnd`.
     TakeBegin,
     /// A note of the take; `at` is a song position.

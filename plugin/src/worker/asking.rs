@@ -5,7 +5,7 @@ use std::sync::Arc;
 use continuo_inference::{Answer, Engine, Prompt, Sampling, Step, TimeFrame};
 use continuo_music::expression::Dynamics;
 use continuo_music::frame::Frame;
-use continuo_timeline::{Beats, Bpm, Channel, Epoch, Instrument, Note, Quantise, Settings, Tick};
+use continuo_timeline::{Beats, Bpm, Channel, Epoch, Instrument, Note, Quantise, Settings, Tick, Trigger};
 
 /// What is answered, and where: kept so that the same can be asked again.
 #[derive(Clone, Debug)]
@@ -27,23 +27,26 @@ pub struct Question {
 /// Notes of the prompt at most, and how far back it reaches.
 const MOST_NOTES: usize = 120;
 const REACH: f64 = 60.0;
+/// In beats.
+const SIXTEENTH: f64 = 0.25;
 /// An answer that falls silent this long before its end is asked to go on.
 const GAP: f64 = 1.0;
 /// So often.
 const RETRIES: u32 = 2;
 
 impl Question {
-    /// The answer to `notes` that starts at `start` and lasts `bars` bars, to a bar line.
-    pub fn new(notes: Vec<Note>, start: Beats, tick: &Tick, bars: u8, quantise: Quantise) -> Self {
-        // An answer that waits is no answer: on a beat or bar line it begins there, else within half a beat.
-        let first_by = match quantise {
-            Quantise::None => Beats(start.0 + 0.5),
-            Quantise::Beat | Quantise::Bar => start,
+    /// The answer to `notes` that starts at `start` and lasts for the bars asked for, to a bar line.
+    pub fn new(notes: Vec<Note>, start: Beats, tick: &Tick, settings: &Settings) -> Self {
+        // An answer that waits is no answer: on a beat or bar line it begins there, else within a sixteenth.
+        let on_a_line = matches!(settings.trigger, Trigger::BarLine | Trigger::Bars);
+        let first_by = match settings.quantise {
+            Quantise::None if !on_a_line => Beats(start.0 + SIXTEENTH),
+            _ => start,
         };
         let length = tick.meter.bar().0;
         let into = (start.0 - tick.bar.0).rem_euclid(length);
         let whole = if into < 1e-6 || length - into < 1e-6 { start.0 } else { start.0 - into + length };
-        let end = Beats(whole + f64::from(bars.max(1)) * length);
+        let end = Beats(whole + f64::from(settings.bars.max(1)) * length);
         Self { notes, start, first_by, end, bar: (tick.bar, length), tempo: tick.tempo }
     }
 

@@ -16,8 +16,11 @@ use crate::link::WorkerSide;
 use crate::state::{Take, TakeNote, TakeStore};
 use crate::view::{Activity, ModelState, Picture, View};
 
-/// An answer begins this long after the tick that decides it, at the earliest.
+/// An answer that could not be foreseen begins this long after the tick that decides it, at the earliest.
 const LEAD: f64 = 0.125;
+/// The end of a phrase that can be foreseen is answered this long before it comes, so that the answer is there
+/// in time; a note of the player before its start makes it void.
+const AHEAD: f64 = 0.5;
 /// Notes up to this far ahead are sent before an offline tick is acknowledged.
 const HORIZON: f64 = 1.0;
 
@@ -36,6 +39,8 @@ pub struct Mind {
     pressed: Option<Press>,
     asking: Option<Asking>,
     newest: Option<(Question, Vec<Note>)>,
+    /// What was the newest before an answer that has not begun yet.
+    before: Option<(Question, Vec<Note>)>,
     answers: u64,
     unsent: Vec<FromWorker>,
     picture: Picture,
@@ -59,6 +64,7 @@ impl Mind {
             pressed: None,
             asking: None,
             newest: None,
+            before: None,
             answers: 0,
             unsent: Vec::new(),
             picture: Picture::default(),
@@ -122,10 +128,12 @@ impl Mind {
 
     /// An epoch ends: what was played of the answer belongs to the history, the rest is void.
     fn cut(&mut self, at: Beats, _epoch: Epoch, why: Cut) {
-        if let Some(asking) = self.asking.take()
-            && why != Cut::Again
-        {
-            self.archive(&asking.notes, at);
+        if let Some(asking) = self.asking.take() {
+            if asking.question.start.0 > at.0 {
+                self.newest = self.before.take();
+            } else if why != Cut::Again {
+                self.archive(&asking.notes, at);
+            }
         }
         self.unsent
             .retain(|message| !matches!(message, FromWorker::Planned { .. } | FromWorker::AnswerEnds { .. }));
@@ -178,37 +186,53 @@ impl Mind {
 
     fn decide(&mut self, tick: &Tick, settings: &Settings) {
         let ended = self.phrase.ends(tick, settings, &self.history);
-        match self.pressed.take() {
-            Some(Press::Again) => self.again(tick, settings),
-            Some(Press::Answer) => self.ask(tick, settings),
-            _ if ended => self.ask(tick, settings),
-            _ => {}
+        let foreseen = self.asking.as_ref().map(|asking| asking.question.start.0 <= tick.at.0 + 1e-6);
+        match (self.pressed.take(), foreseen) {
+            (Some(Press::Again), _) => self.again(tick, settings),
+            (Some(Press::Answer), _) => self.answer(tick.at, LEAD, tick, settings),
+            (_, Some(begun)) if ended || begun => self.phrase.close(),
+            (_, Some(_)) => {}
+            (_, None) if ended => self.answer(tick.at, LEAD, tick, settings),
+            (_, None) => {
+                let due = self.phrase.due(tick, settings, &self.history);
+                if let Some(due) = due.filter(|due| due.0 - tick.at.0 <= AHEAD + 1e-6) {
+                    self.ask(due, 0.0, tick, settings);
+                }
+            }
         }
     }
 
-    /// Answers what was heard so far.
-    fn ask(&mut self, tick: &Tick, settings: &Settings) {
+    /// The phrase is over; answers it.
+    fn answer(&mut self, end: Beats, lead: f64, tick: &Tick, settings: &Settings) {
         self.phrase.close();
-        let notes = self.history.notes(tick.at, settings.player);
+        self.ask(end, lead, tick, settings);
+    }
+
+    /// Answers what was heard by `end`, from `lead` beats later on.
+    fn ask(&mut self, end: Beats, lead: f64, tick: &Tick, settings: &Settings) {
+        let notes = self.history.notes(end, settings.player);
         if notes.is_empty() {
             self.show(|picture| {
                 picture.message = "Play something first: there is nothing to answer yet.".into()
             });
             return;
         }
-        let question = Question::new(notes, launch(tick, settings), tick, settings.bars, settings.quantise);
+        let start = launch(Beats(end.0 + lead), tick, settings);
+        let question = Question::new(notes, start, tick, settings);
         self.begin(question, tick, settings);
     }
 
     /// Answers the same once more, from the next beat on.
     fn again(&mut self, tick: &Tick, settings: &Settings) {
-        let Some((before, _)) = self.newest.clone() else { return self.ask(tick, settings) };
+        let Some((before, _)) = self.newest.clone() else {
+            return self.answer(tick.at, LEAD, tick, settings);
+        };
         let shift = (tick.at.0 + LEAD).ceil() - before.start.0.ceil();
         let mut notes = before.notes;
         // The phrase moves up to the new start, so that the model hears it as just played.
         notes.iter_mut().for_each(|note| note.at.0 += shift);
         let start = Beats(before.start.0 + shift);
-        let mut question = Question::new(notes, start, tick, settings.bars, settings.quantise);
+        let mut question = Question::new(notes, start, tick, settings);
         question.bar.0 = Beats(before.bar.0.0 + shift);
         self.begin(question, tick, settings);
     }
@@ -227,8 +251,8 @@ impl Mind {
             picture.activity = Activity::Thinking;
             picture.message.clear();
         });
-        self.unsent.push(FromWorker::AnswerEnds { end, epoch: tick.epoch });
-        self.newest = Some((question.clone(), Vec::new()));
+        self.unsent.push(FromWorker::AnswerEnds { asked: tick.at, end, epoch: tick.epoch });
+        self.before = self.newest.replace((question.clone(), Vec::new()));
         self.asking = Some(Asking::new(engine, question, *settings, self.answers, tick.epoch));
         self.answers += 1;
     }
@@ -346,10 +370,9 @@ impl Mind {
     }
 }
 
-/// Where an answer decided at this tick begins.
-fn launch(tick: &Tick, settings: &Settings) -> Beats {
-    let earliest = tick.at.0 + LEAD;
-    let grid = |origin: f64, step: f64| Beats(origin + ((earliest - origin) / step - 1e-9).ceil() * step);
+/// Where an answer begins that may begin from `earliest` on.
+fn launch(earliest: Beats, tick: &Tick, settings: &Settings) -> Beats {
+    let grid = |origin: f64, step: f64| Beats(origin + ((earliest.0 - origin) / step - 1e-6).ceil() * step);
     match settings.quantise {
         Quantise::None => grid(tick.bar.0, 1.0 / 48.0),
         Quantise::Beat => grid(tick.bar.0, 1.0),
