@@ -7,6 +7,7 @@
 
 mod checkpoint;
 pub mod compound;
+mod constraints;
 mod dot;
 mod engine;
 mod error;
@@ -20,6 +21,7 @@ pub mod sampler;
 mod session;
 pub mod vocabulary;
 
+pub use constraints::Constraints;
 pub use continuo_timeline::Event;
 pub use engine::{Answer, Engine, Step};
 pub use error::Error;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use continuo_timeline::{Event, Instrument, Key};
 
 use crate::Error;
+use crate::constraints::Constraints;
 use crate::model::{Cache, Model, TimeFrame};
 use crate::sampler::{Sampling, choose, draw};
 use crate::vocabulary as v;
@@ -28,8 +29,8 @@ pub struct Prompt {
     pub end: i32,
     /// The answer's first onset is here or before, where the model may place one at all.
     pub first_by: Option<i32>,
-    /// How many notes are wanted against what the model would play, about 0.25 to 4; 1 leaves it alone.
-    pub density: f32,
+    /// What is forbidden, and how much is wanted.
+    pub constraints: Constraints,
     /// Instruments allowed in the answer, 0 to 128; those of the history if `None`.
     pub instruments: Option<Vec<u8>>,
     /// Most notes on one onset.
@@ -49,7 +50,7 @@ impl Default for Prompt {
             start: 0,
             end: 0,
             first_by: None,
-            density: 1.0,
+            constraints: Constraints::default(),
             instruments: None,
             max_per_onset: 6,
             sampling: Sampling::default(),
@@ -94,9 +95,6 @@ struct Ask {
     /// Notes given so far.
     given: u32,
 }
-
-/// Nats that a beat of waiting costs or gains for each e-fold of density.
-const DENSITY_PER_BEAT: f32 = 2.0;
 
 /// So many RESTs in a row end an answer: the model has nothing more to say.
 const MOST_RESTS: u32 = 16;
@@ -176,7 +174,9 @@ impl Session {
             first += 1;
         }
         let onsets = self.onsets(ask, first);
-        let bias = self.leaning(ask, &onsets);
+        let ticks = onsets.clone().map(|row| ask.offset + i32::try_from(row - v::TIME).unwrap_or(0));
+        let rest = ask.now + v::REST_EVERY;
+        let bias = ask.prompt.constraints.onset_bias(ticks, ask.now, self.beat(), rest);
         let time = self.pick_biased(ask, &[onsets], &bias)?;
         let onset = ask.offset + i32::try_from(time - v::TIME).unwrap_or(0);
         if onset >= ask.prompt.end {
@@ -185,7 +185,8 @@ impl Session {
         self.push(&[time])?;
         let duration = self.pick(ask, &[v::DUR..v::DUR + v::MAX_DUR])?;
         self.push(&[duration])?;
-        let note = self.pick(ask, &self.voices(ask, onset))?;
+        let voices = self.voices(ask, onset);
+        let note = self.pick_biased(ask, &voices, &Self::key_bias(ask, &voices))?;
         self.push(&[note])?;
         let duration = i32::try_from(duration - v::DUR).unwrap_or(0);
         Ok(Some(Triplet { onset, duration, note, control: false }))
@@ -207,21 +208,12 @@ impl Session {
         }
     }
 
-    /// What density adds to the logits of these onsets: more notes are wanted, less waiting is.
-    fn leaning(&self, ask: &Ask, onsets: &Range<u32>) -> Vec<f32> {
-        let density = ask.prompt.density;
-        if !(0.01..=100.0).contains(&density) || (density - 1.0).abs() < 1e-6 {
-            return Vec::new();
-        }
-        let beat = match self.model.frame() {
+    /// Ticks in a beat, or what comes near it.
+    fn beat(&self) -> i32 {
+        match self.model.frame() {
             TimeFrame::Beats { ticks_per_beat } => i32::try_from(ticks_per_beat).unwrap_or(48),
             TimeFrame::Seconds => 50,
-        };
-        let now = ask.now - ask.offset;
-        let waiting = |row: u32| (i32::try_from(row - v::TIME).unwrap_or(0) - now).clamp(0, 2 * beat);
-        #[allow(clippy::cast_precision_loss)] // two beats at most
-        let beats = |row: u32| waiting(row) as f32 / beat as f32;
-        onsets.clone().map(|row| -density.ln() * DENSITY_PER_BEAT * beats(row)).collect()
+        }
     }
 
     /// Rows of the notes of the instruments asked for; on an onset that has notes already only those above
@@ -235,10 +227,23 @@ impl Session {
             TimeFrame::Beats { .. } => onset == ask.now + v::REST_EVERY,
             TimeFrame::Seconds => last.is_none(),
         };
+        if stands && !ask.prompt.constraints.allows_onset(onset, self.beat()) {
+            rows.clear();
+        }
         if stands {
             rows.push(v::REST..v::REST + 1);
         }
         rows
+    }
+
+    /// What the player's limits add to the logits of these rows.
+    fn key_bias(ask: &Ask, rows: &[Range<u32>]) -> Vec<f32> {
+        let free = |row: u32| {
+            let (instrument, key) = voice(row);
+            row == v::REST || ask.prompt.constraints.allows(instrument, key)
+        };
+        let all = rows.iter().cloned().flatten();
+        all.map(|row| if free(row) { 0.0 } else { f32::NEG_INFINITY }).collect()
     }
 
     /// Draws one of `rows`, which ascend.
@@ -305,6 +310,7 @@ impl Session {
 
 impl Ask {
     fn new(prompt: Prompt) -> Result<Self, Error> {
+        let prompt = Prompt { constraints: prompt.constraints.possible(), ..prompt };
         let mut history = prompt.history.clone();
         history.sort_unstable();
         if history.first().is_some_and(|event| event.onset < 0) {
@@ -379,7 +385,10 @@ impl Ask {
 
     /// Whether no note can be added to the newest onset.
     fn is_full(&self) -> bool {
-        let top = self.legal.iter().max().map(|&instrument| (instrument, Key(127)));
+        let top = self.legal.iter().max().and_then(|&instrument| {
+            let open = |key: &u8| self.prompt.constraints.allows(instrument, Key(*key));
+            (0..128).rev().find(open).map(|key| (instrument, Key(key)))
+        });
         self.here.len() >= usize::from(self.prompt.max_per_onset.max(1))
             || self.here.iter().max().copied() >= top
     }

@@ -7,8 +7,28 @@ const MINOR: [f64; 12] = [6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 
 const NAMES: [&str; 12] =
     ["C", "D flat", "D", "E flat", "E", "F", "F sharp", "G", "A flat", "A", "B flat", "B"];
 
+const MAJOR_STEPS: [u8; 7] = [0, 2, 4, 5, 7, 9, 11];
+/// Natural and harmonic minor together.
+const MINOR_STEPS: [u8; 8] = [0, 2, 3, 5, 7, 8, 10, 11];
+
 /// The key as text ("D minor"), or nothing for fewer than three pitched notes.
 pub fn name(notes: &[Note]) -> String {
+    find(notes).map_or_else(String::new, |(tonic, major)| {
+        format!("{} {}", NAMES[tonic], if major { "major" } else { "minor" })
+    })
+}
+
+/// Pitch classes of the key and of the notes themselves, a bit each, C lowest; all if there is no key.
+pub fn scale(notes: &[Note]) -> u16 {
+    let Some((tonic, major)) = find(notes) else { return 0xFFF };
+    let steps = if major { &MAJOR_STEPS[..] } else { &MINOR_STEPS[..] };
+    let own = steps.iter().map(|&step| 1_u16 << ((tonic + usize::from(step)) % 12)).fold(0, |a, b| a | b);
+    let pitched = notes.iter().filter(|note| !note.instrument.is_drums());
+    pitched.fold(own, |scale, note| scale | 1 << (note.key.0 % 12))
+}
+
+/// Tonic, and whether it is major.
+fn find(notes: &[Note]) -> Option<(usize, bool)> {
     let mut weights = [0.0; 12];
     let pitched = notes.iter().filter(|note| !note.instrument.is_drums());
     let mut count = 0;
@@ -16,19 +36,10 @@ pub fn name(notes: &[Note]) -> String {
         weights[usize::from(note.key.0 % 12)] += note.len.0.clamp(0.1, 4.0);
         count += 1;
     }
-    if count < 3 {
-        return String::new();
-    }
-    let mut best = (f64::NEG_INFINITY, String::new());
-    for tonic in 0..12 {
-        for (profile, mode) in [(&MAJOR, "major"), (&MINOR, "minor")] {
-            let score = correlation(&weights, profile, tonic);
-            if score > best.0 {
-                best = (score, format!("{} {mode}", NAMES[tonic]));
-            }
-        }
-    }
-    best.1
+    let keys = (0..12).flat_map(|tonic| [(tonic, true), (tonic, false)]);
+    let score =
+        |&(tonic, major): &(usize, bool)| correlation(&weights, if major { &MAJOR } else { &MINOR }, tonic);
+    keys.filter(|_| count >= 3).max_by(|a, b| score(a).total_cmp(&score(b)))
 }
 
 fn correlation(weights: &[f64; 12], profile: &[f64; 12], tonic: usize) -> f64 {
@@ -54,6 +65,10 @@ mod tests {
     use super::*;
 
     fn named(keys: &[u8]) -> String {
+        name(&notes(keys))
+    }
+
+    fn notes(keys: &[u8]) -> Vec<Note> {
         let note = |&key: &u8| Note {
             at: Beats(0.0),
             len: Beats(1.0),
@@ -62,7 +77,13 @@ mod tests {
             instrument: Instrument(0),
             channel: Channel(0),
         };
-        name(&keys.iter().map(note).collect::<Vec<_>>())
+        keys.iter().map(note).collect()
+    }
+
+    #[test]
+    fn a_scale_holds_its_key_and_what_was_played() {
+        assert_eq!(scale(&notes(&[60, 62, 64, 65, 67, 69, 71, 72, 67, 60, 66])), 0b1010_1111_0101);
+        assert_eq!(scale(&notes(&[60])), 0xFFF);
     }
 
     #[test]

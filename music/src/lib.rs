@@ -8,6 +8,7 @@
 
 pub mod expression;
 pub mod frame;
+pub mod groove;
 pub mod history;
 pub mod key;
 pub mod phrase;

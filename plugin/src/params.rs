@@ -87,6 +87,24 @@ pub enum MidiOut {
     All,
 }
 
+/// See [`timeline::Grid`].
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Grid {
+    #[id = "as-played"]
+    #[name = "As played"]
+    AsPlayed,
+    #[id = "free"]
+    #[name = "Free"]
+    Free,
+    #[id = "straight"]
+    #[name = "Sixteenths"]
+    Straight,
+    #[id = "triplets"]
+    #[name = "Triplets"]
+    Triplets,
+}
+
 /// When the metronome is heard.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clicks {
@@ -146,6 +164,16 @@ pub struct ContinuoParams {
     pub top_p: FloatParam,
     #[id = "density"]
     pub density: FloatParam,
+    #[id = "grid"]
+    pub grid: EnumParam<Grid>,
+    #[id = "lowest"]
+    pub lowest: IntParam,
+    #[id = "highest"]
+    pub highest: IntParam,
+    #[id = "in-key"]
+    pub in_key: BoolParam,
+    #[id = "together"]
+    pub together: IntParam,
     #[id = "player"]
     pub player: IntParam,
     #[id = "answer-instrument"]
@@ -188,9 +216,7 @@ impl ContinuoParams {
             mode: EnumParam::new("Mode", Mode::Respond),
             trigger: EnumParam::new("Trigger", Trigger::Automatic),
             trigger_bars: int("Trigger bars", 2, 1, 16).with_unit(" bars"),
-            trigger_key: int("Trigger key", 36, 0, 127)
-                .with_value_to_string(Arc::new(key_name))
-                .with_string_to_value(Arc::new(key_number)),
+            trigger_key: key("Trigger key", 36),
             answer_now: button("Answer now"),
             answer_again: button("Answer again"),
             keep_that: button("Keep that"),
@@ -203,6 +229,11 @@ impl ContinuoParams {
                 FloatRange::Skewed { min: 0.25, max: 4.0, factor: FloatRange::skew_factor(-1.0) },
             )
             .with_value_to_string(formatters::v2s_f32_rounded(2)),
+            grid: EnumParam::new("Grid", Grid::AsPlayed),
+            lowest: key("Lowest key", 0),
+            highest: key("Highest key", 127),
+            in_key: BoolParam::new("Stay in key", false),
+            together: int("Notes together", 6, 1, 12),
             player: program(int("Player's instrument", 0, 0, 128)),
             answer_instrument: program(int("Answer instrument", -1, -1, 128)),
             channel: int("Answer channel", 1, 1, 16),
@@ -244,6 +275,15 @@ impl ContinuoParams {
             temperature: self.temperature.value(),
             top_p: self.top_p.value(),
             density: self.density.value(),
+            grid: match self.grid.value() {
+                Grid::AsPlayed => timeline::Grid::AsPlayed,
+                Grid::Free => timeline::Grid::Free,
+                Grid::Straight => timeline::Grid::Straight,
+                Grid::Triplets => timeline::Grid::Triplets,
+            },
+            range: (Key(byte(&self.lowest)), Key(byte(&self.highest))),
+            in_key: self.in_key.value(),
+            together: byte(&self.together),
             player: Instrument(byte(&self.player)),
             answer: u8::try_from(self.answer_instrument.value()).ok().map(Instrument),
             channel: Channel(byte(&self.channel).saturating_sub(1).min(15)),
@@ -277,6 +317,12 @@ pub const PRESSES: [timeline::Press; 5] = [
     timeline::Press::Tap,
     timeline::Press::Panic,
 ];
+
+fn key(name: &str, default: i32) -> IntParam {
+    int(name, default, 0, 127)
+        .with_value_to_string(Arc::new(key_name))
+        .with_string_to_value(Arc::new(key_number))
+}
 
 fn byte(param: &IntParam) -> u8 {
     u8::try_from(param.value()).unwrap_or(0)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use continuo_inference::{Engine, Event, Model, Prompt, Sampling, Session, Step, TimeFrame};
+use continuo_inference::{Constraints, Engine, Event, Model, Prompt, Sampling, Session, Step, TimeFrame};
 use continuo_timeline::{Instrument, Key};
 
 fn model() -> Arc<Model> {
@@ -30,13 +30,32 @@ fn answer(session: &mut Session, prompt: Prompt) -> Vec<Event> {
 fn the_first_onset_and_the_density_are_as_asked_for() {
     let mut session = Session::new(model());
     let count = |session: &mut Session, density: f32| -> usize {
-        (0..6).map(|seed| answer(session, Prompt { density, ..prompt(seed) }).len()).sum()
+        let constraints = Constraints { density, ..Constraints::default() };
+        (0..6).map(|seed| answer(session, Prompt { constraints, ..prompt(seed) }).len()).sum()
     };
     let (few, some, many) = (count(&mut session, 0.4), count(&mut session, 1.0), count(&mut session, 2.5));
     assert!(few < some && some < many, "{few}, {some}, {many} notes");
     for seed in 0..6 {
         let by = Prompt { first_by: Some(384), ..prompt(seed) };
         assert_eq!(answer(&mut session, by).first().map(|event| event.onset), Some(384), "seed {seed}");
+    }
+}
+
+#[test]
+fn what_is_forbidden_is_not_played() {
+    let mut session = Session::new(model());
+    // Sixteenths, F3 to C5, C major.
+    let phases = Some((0..48).step_by(12).map(|tick| 1 << tick).sum());
+    let scale = [0, 2, 4, 5, 7, 9, 11].iter().map(|class| 1 << class).sum();
+    for seed in 0..8 {
+        let constraints = Constraints { phases, keys: (53, 72), scale, ..Constraints::default() };
+        let notes = answer(&mut session, Prompt { constraints, max_per_onset: 2, ..prompt(seed) });
+        assert!(notes.len() > 2, "seed {seed}: {notes:?}");
+        for note in &notes {
+            assert!(note.onset % 12 == 0 && (53..=72).contains(&note.key.0), "seed {seed}: {note:?}");
+            assert!([0, 2, 4, 5, 7, 9, 11].contains(&(note.key.0 % 12)), "seed {seed}: {note:?}");
+            assert!(notes.iter().filter(|other| other.onset == note.onset).count() <= 2, "seed {seed}");
+        }
     }
 }
 

@@ -19,7 +19,9 @@ pub mod units;
 
 pub use clock::{Clock, Host};
 pub use event::Event;
-pub use message::{Cut, FromWorker, GRID, Mode, Note, Press, Quantise, Settings, Tick, ToWorker, Trigger};
+pub use message::{
+    Cut, FromWorker, GRID, Grid, Mode, Note, Press, Quantise, Settings, Tick, ToWorker, Trigger,
+};
 pub use schedule::Schedule;
 pub use sounding::{Sounding, Voice};
 pub use units::{Beats, Bpm, Channel, Epoch, Frame, Instrument, Key, Meter, Velocity};

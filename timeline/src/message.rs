@@ -140,6 +140,20 @@ pub enum Quantise {
     Bar,
 }
 
+/// Where in a beat an answer's notes may begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Grid {
+    /// Sixteenths, triplets or both, as the phrase has them; anywhere if it has neither.
+    #[default]
+    AsPlayed,
+    /// Anywhere.
+    Free,
+    /// On sixteenths.
+    Straight,
+    /// On triplets of eighths and sixteenths.
+    Triplets,
+}
+
 /// The parameters that the worker needs, as they stood at a grid point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
@@ -161,6 +175,14 @@ pub struct Settings {
     pub top_p: f32,
     /// Wanted notes a beat relative to the phrase's own, 0.25 to 4; 1 leaves it to the model.
     pub density: f32,
+    /// Where in a beat an answer's notes may begin.
+    pub grid: Grid,
+    /// Lowest and highest key of answers.
+    pub range: (Key, Key),
+    /// Whether answers stay in the key of the phrase.
+    pub in_key: bool,
+    /// Most notes of an answer that begin together.
+    pub together: u8,
     /// What the player plays.
     pub player: Instrument,
     /// What answers; `None` means the player's own instrument.

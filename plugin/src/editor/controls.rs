@@ -17,7 +17,7 @@ pub fn draw(ui: &mut Ui, params: &ContinuoParams, set: &ParamSetter<'_>) {
             button(ui, param, set);
         }
         ui.add_space(12.0);
-        for param in [&params.sound, &params.thru, &params.bypass] {
+        for param in [&params.in_key, &params.sound, &params.thru, &params.bypass] {
             toggle(ui, param, set);
         }
         ui.add_space(12.0);
@@ -39,6 +39,7 @@ pub fn draw(ui: &mut Ui, params: &ContinuoParams, set: &ParamSetter<'_>) {
             choice(ui, &params.quantise, set);
             choice(ui, &params.gives_way, set);
             choice(ui, &params.midi_out, set);
+            choice(ui, &params.grid, set);
         });
         group(ui, "music", |ui| {
             slider(ui, &params.length, set);
@@ -47,9 +48,12 @@ pub fn draw(ui: &mut Ui, params: &ContinuoParams, set: &ParamSetter<'_>) {
             slider(ui, &params.density, set);
             slider(ui, &params.player, set);
             slider(ui, &params.answer_instrument, set);
-            slider(ui, &params.seed, set);
         });
         group(ui, "time and sound", |ui| {
+            slider(ui, &params.lowest, set);
+            slider(ui, &params.highest, set);
+            slider(ui, &params.together, set);
+            slider(ui, &params.seed, set);
             slider(ui, &params.trigger_bars, set);
             slider(ui, &params.trigger_key, set);
             slider(ui, &params.channel, set);

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use continuo_inference::{Answer, Engine, Prompt, Sampling, Step, TimeFrame};
+use continuo_inference::{Answer, Constraints, Engine, Prompt, Sampling, Step, TimeFrame};
 use continuo_music::expression::Dynamics;
 use continuo_music::frame::Frame;
+use continuo_music::{groove, key};
 use continuo_timeline::{Beats, Bpm, Channel, Epoch, Instrument, Note, Quantise, Settings, Tick, Trigger};
 
 /// What is answered, and where: kept so that the same can be asked again.
@@ -167,6 +168,17 @@ impl Asking {
     }
 }
 
+fn constraints(notes: &[Note], question: &Question, settings: &Settings, frame: &Frame) -> Constraints {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a whole number below 1000
+    let ticks_per_beat = frame.ticks_per_beat as u32;
+    Constraints {
+        density: settings.density,
+        phases: groove::phases(notes, question.bar.0, ticks_per_beat, settings.grid),
+        keys: (settings.range.0.0, settings.range.1.0),
+        scale: if settings.in_key { key::scale(notes) } else { 0xFFF },
+    }
+}
+
 fn recent(question: &Question) -> Vec<Note> {
     let from = question.notes.len().saturating_sub(MOST_NOTES);
     let notes = question.notes.iter().skip(from).copied();
@@ -180,11 +192,11 @@ fn prompt(frame: &Frame, notes: Vec<Note>, question: &Question, settings: &Setti
     Prompt {
         history: frame.events(&notes),
         first_by: Some(frame.tick(Beats(question.first_by.0))),
-        density: settings.density,
+        constraints: constraints(&notes, question, settings, frame),
         start: frame.tick_after(question.start),
         end: frame.tick(question.end),
         instruments: Some(vec![part.0]),
-        max_per_onset: 6,
+        max_per_onset: settings.together,
         sampling: Sampling {
             temperature: settings.temperature,
             top_p: settings.top_p,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use continuo_timeline::{
-    Beats, Bpm, Channel, Cut, Epoch, FromWorker, Instrument, Key, Meter, Mode, Note, Quantise, Settings,
-    Tick, ToWorker, Trigger, Velocity,
+    Beats, Bpm, Channel, Cut, Epoch, FromWorker, Grid, Instrument, Key, Meter, Mode, Note, Quantise,
+    Settings, Tick, ToWorker, Trigger, Velocity,
 };
 
 use super::Worker;
@@ -23,6 +23,10 @@ fn settings() -> Settings {
         temperature: 1.0,
         top_p: 0.95,
         density: 1.0,
+        grid: Grid::AsPlayed,
+        range: (Key(0), Key(127)),
+        in_key: false,
+        together: 6,
         player: Instrument(0),
         answer: None,
         channel: Channel(2),
