@@ -9,15 +9,21 @@ use crate::history::History;
 pub struct Phrase {
     /// Onset of its first note; `None` while nothing was played.
     began: Option<Beats>,
+    /// Onset of the last.
+    last: Option<Beats>,
     pedal_rose: bool,
     bar: Option<f64>,
     bars: u32,
 }
 
+/// A note this near to a bar line is on it, in beats.
+const ON_THE_LINE: f64 = 1.0 / 48.0;
+
 impl Phrase {
     /// A note of the player begins.
     pub fn note(&mut self, at: Beats) {
         self.began.get_or_insert(at);
+        self.last = Some(at);
     }
 
     /// The pedal came up after it was down.
@@ -59,10 +65,12 @@ impl Phrase {
         let pedal = std::mem::take(&mut self.pedal_rose);
         let Some(began) = self.began else { return false };
         self.bars += u32::from(new_bar);
+        // Who strikes on the bar line itself has not ended.
+        let goes_on = self.last.is_some_and(|last| last.0 > tick.at.0 - ON_THE_LINE);
         match settings.trigger {
             Trigger::Automatic => silence(began, tick, history),
-            Trigger::BarLine => new_bar,
-            Trigger::Bars => new_bar && self.bars >= u32::from(settings.trigger_bars),
+            Trigger::BarLine => new_bar && !goes_on,
+            Trigger::Bars => new_bar && !goes_on && self.bars >= u32::from(settings.trigger_bars),
             Trigger::Pedal => pedal,
             Trigger::Key | Trigger::Parameter => false,
         }
@@ -166,6 +174,7 @@ mod tests {
     #[test]
     fn bar_lines_end_a_phrase() {
         assert!((end(&[(1.0, 0.5)], Trigger::BarLine) - 4.0).abs() < 1e-9);
+        assert!((end(&[(1.0, 0.5), (4.0, 0.5)], Trigger::BarLine) - 8.0).abs() < 1e-9);
         assert!((end(&[(1.0, 0.5)], Trigger::Bars) - 8.0).abs() < 1e-9);
         assert!(end(&[(1.0, 0.5)], Trigger::Parameter) < 0.0);
     }

@@ -31,6 +31,15 @@ pub enum Mode {
     #[id = "respond"]
     #[name = "Respond"]
     Respond,
+    #[id = "hold"]
+    #[name = "Hold"]
+    Hold,
+    #[id = "duet"]
+    #[name = "Duet"]
+    Duet,
+    #[id = "accompany"]
+    #[name = "Accompany"]
+    Accompany,
 }
 
 /// See [`timeline::Trigger`].
@@ -221,7 +230,7 @@ impl ContinuoParams {
             answer_again: button("Answer again"),
             keep_that: button("Keep that"),
             length: int("Length", 4, 1, 16).with_unit(" bars"),
-            temperature: float("Temperature", 1.0, 0.01, 2.0, 2),
+            temperature: float("Temperature", 0.9, 0.01, 2.0, 2),
             top_p: float("Top-p", 0.95, 0.0, 1.0, 2),
             density: FloatParam::new(
                 "Density",
@@ -232,7 +241,7 @@ impl ContinuoParams {
             grid: EnumParam::new("Grid", Grid::AsPlayed),
             lowest: key("Lowest key", 0),
             highest: key("Highest key", 127),
-            in_key: BoolParam::new("Stay in key", false),
+            in_key: BoolParam::new("Stay in key", true),
             together: int("Notes together", 6, 1, 12),
             player: program(int("Player's instrument", 0, 0, 128)),
             answer_instrument: program(int("Answer instrument", -1, -1, 128)),
@@ -292,9 +301,16 @@ impl ContinuoParams {
     }
 
     fn mode_now(&self) -> timeline::Mode {
-        let off =
-            self.mode.value() == Mode::Off || self.source.value() == Source::Takes || self.bypass.value();
-        if off { timeline::Mode::Off } else { timeline::Mode::Respond }
+        let recalled = self.source.value() == Source::Takes;
+        match self.mode.value() {
+            _ if self.bypass.value() => timeline::Mode::Off,
+            Mode::Accompany => timeline::Mode::Accompany,
+            _ if recalled => timeline::Mode::Off,
+            Mode::Off => timeline::Mode::Off,
+            Mode::Respond => timeline::Mode::Respond,
+            Mode::Hold => timeline::Mode::Hold,
+            Mode::Duet => timeline::Mode::Duet,
+        }
     }
 
     /// When the metronome is heard. Realtime: yes.

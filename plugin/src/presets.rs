@@ -23,7 +23,7 @@ pub struct Preset {
 #[rustfmt::skip]
 pub const PRESETS: [Preset; 6] = [
     Preset { name: "Conversation", about: "Stop, and it goes on for four bars",
-        trigger: (Trigger::Automatic, 2), quantise: Quantise::None, bars: 4, taste: (1.0, 0.95, 1.0) },
+        trigger: (Trigger::Automatic, 2), quantise: Quantise::None, bars: 4, taste: (0.9, 0.95, 1.0) },
     Preset { name: "Trading fours", about: "Four bars each, on the bar line",
         trigger: (Trigger::Bars, 4), quantise: Quantise::Bar, bars: 4, taste: (1.0, 0.95, 1.0) },
     Preset { name: "Echo", about: "A bar of yours, a bar of its own",

@@ -214,6 +214,11 @@ impl Audio {
             .is_some_and(|(end, epoch)| epoch == self.clock.epoch() && self.clock.line().0 < end.0)
     }
 
+    /// Whether an answer gives way when the player comes in now.
+    fn yields(&self) -> bool {
+        self.answering() && !self.settings.is_some_and(|settings| settings.mode.plays_along())
+    }
+
     fn tell(&mut self, message: ToWorker) {
         if !self.link.send(message) {
             self.view.dropped.fetch_add(1, Ordering::Relaxed);
@@ -228,10 +233,14 @@ impl Audio {
                         self.view.dropped.fetch_add(1, Ordering::Relaxed);
                     }
                 }
+                FromWorker::Replan { from, epoch } if epoch == self.clock.epoch() => {
+                    self.schedule.forget_from(from)
+                }
+                FromWorker::Replan { .. } => {}
                 FromWorker::AnswerEnds { asked, end, epoch } => {
                     self.answer_until = Some((end, epoch));
                     // The player came in while the message was under way.
-                    if self.answering() && self.struck.is_some_and(|at| at.0 > asked.0) {
+                    if self.yields() && self.struck.is_some_and(|at| at.0 > asked.0) {
                         self.clock.cut();
                         self.new_epoch(Cut::Yield, events, frame);
                     }
@@ -281,7 +290,9 @@ impl Audio {
     }
 
     fn playing_takes(&self) -> bool {
-        self.clock.playing() && self.params.source.value() == Source::Takes && !self.bypassed
+        let accompanied = self.settings.is_some_and(|settings| settings.mode == Mode::Accompany);
+        let wanted = accompanied || self.params.source.value() == Source::Takes;
+        self.clock.playing() && wanted && !self.bypassed
     }
 
     /// Where on the line the next note of the take is.
@@ -427,7 +438,7 @@ impl Audio {
         frame: u32,
     ) {
         self.view.notes_in.fetch_add(1, Ordering::Relaxed);
-        if self.answering() {
+        if self.yields() {
             self.clock.cut();
             self.new_epoch(Cut::Yield, events, frame);
         }

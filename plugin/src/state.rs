@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use continuo_timeline::{Beats, Channel, Instrument, Key, Note, Velocity};
 use nice_plug::params::persist::PersistentField;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,20 @@ pub struct TakeNote {
     pub velocity: u8,
     pub instrument: u8,
     pub channel: u8,
+}
+
+impl TakeNote {
+    /// The same as a note at its song position, whatever the file said.
+    pub fn note(&self) -> Note {
+        Note {
+            at: Beats(self.at),
+            len: Beats(self.len),
+            key: Key(self.key & 127),
+            velocity: Velocity(self.velocity.clamp(1, 127)),
+            instrument: Instrument(self.instrument.min(128)),
+            channel: Channel(self.channel & 15),
+        }
+    }
 }
 
 /// An answer that the player kept.

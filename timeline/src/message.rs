@@ -126,6 +126,12 @@ pub enum Mode {
     /// Listen to a phrase, then answer it.
     #[default]
     Respond,
+    /// The same, and go on until the player comes back in.
+    Hold,
+    /// Play along with the player, planning a little ahead.
+    Duet,
+    /// Play around the newest take, which is known beforehand.
+    Accompany,
 }
 
 /// When an answer may begin.
@@ -152,6 +158,13 @@ pub enum Grid {
     Straight,
     /// On triplets of eighths and sixteenths.
     Triplets,
+}
+
+impl Mode {
+    /// Whether it plays together with the player, and does not yield.
+    pub fn plays_along(self) -> bool {
+        matches!(self, Self::Duet | Self::Accompany)
+    }
 }
 
 /// The parameters that the worker needs, as they stood at a grid point.
@@ -202,6 +215,8 @@ pub enum FromWorker {
     /// The answer of this epoch, asked for at `asked`, ends at `end` (line): a player who comes in between makes
     /// it yield, before its first note or after.
     AnswerEnds { asked: Beats, end: Beats, epoch: Epoch },
+    /// What is planned from here on is void; another plan follows in the same epoch.
+    Replan { from: Beats, epoch: Epoch },
     /// First message of a new table of take notes (source = Takes); the notes follow, then `TakeEnd`.
     TakeBegin,
     /// A note of the take; `at` is a song position.

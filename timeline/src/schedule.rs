@@ -32,6 +32,11 @@ impl Schedule {
         self.notes.insert(place, note).is_ok()
     }
 
+    /// Forgets what begins at `from` or later. Realtime: yes.
+    pub fn forget_from(&mut self, from: Beats) {
+        self.notes.retain(|note| note.at.0 < from.0);
+    }
+
     /// Onset of the next note. Realtime: yes.
     pub fn next(&self) -> Option<Beats> {
         self.notes.last().map(|note| note.at)
@@ -77,6 +82,18 @@ mod tests {
         }
         let order: std::vec::Vec<u8> = std::iter::from_fn(|| schedule.pop()).map(|note| note.key.0).collect();
         assert_eq!(order, [5, 2, 4, 1, 3]);
+    }
+
+    #[test]
+    fn a_new_plan_replaces_the_old_one_from_its_place_on() {
+        let mut schedule = Schedule::default();
+        for at in [1.0, 2.0, 3.0] {
+            schedule.plan(note(at, 60), Epoch(0));
+        }
+        schedule.forget_from(Beats(2.0));
+        schedule.plan(note(2.5, 62), Epoch(0));
+        let order: std::vec::Vec<f64> = std::iter::from_fn(|| schedule.pop()).map(|note| note.at.0).collect();
+        assert_eq!(order, [1.0, 2.5]);
     }
 
     #[test]

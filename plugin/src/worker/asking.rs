@@ -19,6 +19,8 @@ pub struct Question {
     pub first_by: Beats,
     /// It ends here.
     pub end: Beats,
+    /// What others will play, known beforehand.
+    pub controls: Vec<Note>,
     /// A bar line, and the length of a bar.
     pub bar: (Beats, f64),
     /// Tempo when it was asked.
@@ -48,7 +50,14 @@ impl Question {
         let into = (start.0 - tick.bar.0).rem_euclid(length);
         let whole = if into < 1e-6 || length - into < 1e-6 { start.0 } else { start.0 - into + length };
         let end = Beats(whole + f64::from(settings.bars.max(1)) * length);
-        Self { notes, start, first_by, end, bar: (tick.bar, length), tempo: tick.tempo }
+        Self { notes, controls: Vec::new(), start, first_by, end, bar: (tick.bar, length), tempo: tick.tempo }
+    }
+
+    /// A plan for `beats` beats from `start` on, with what others will play meanwhile.
+    pub fn plan(notes: Vec<Note>, controls: Vec<Note>, start: Beats, beats: f64, tick: &Tick) -> Self {
+        let bar = (tick.bar, tick.meter.bar().0);
+        let end = Beats(start.0 + beats);
+        Self { notes, controls, start, first_by: end, end, bar, tempo: tick.tempo }
     }
 
     fn bar_before(&self, at: f64) -> Beats {
@@ -87,6 +96,8 @@ impl Asking {
     ) -> Self {
         let recent = recent(&question);
         let first = recent.first().map_or(question.start, |note| note.at);
+        let first =
+            question.controls.iter().map(|note| note.at).fold(first, |a, b| if b.0 < a.0 { b } else { a });
         let origin = question.bar_before(first.0);
         let frame = match engine.model().frame() {
             TimeFrame::Beats { ticks_per_beat } => Frame::beats(ticks_per_beat, origin),
@@ -192,6 +203,7 @@ fn prompt(frame: &Frame, notes: Vec<Note>, question: &Question, settings: &Setti
     Prompt {
         history: frame.events(&notes),
         first_by: Some(frame.tick(Beats(question.first_by.0))),
+        controls: frame.events(&question.controls),
         constraints: constraints(&notes, question, settings, frame),
         start: frame.tick_after(question.start),
         end: frame.tick(question.end),

@@ -11,6 +11,7 @@ use continuo_timeline::{
     ToWorker, Velocity,
 };
 
+use super::along::Along;
 use super::asking::{Asking, Question};
 use crate::link::WorkerSide;
 use crate::state::{Take, TakeNote, TakeStore};
@@ -42,6 +43,7 @@ pub struct Mind {
     /// What was the newest before an answer that has not begun yet.
     before: Option<(Question, Vec<Note>)>,
     answers: u64,
+    along: Along,
     unsent: Vec<FromWorker>,
     picture: Picture,
 }
@@ -66,6 +68,7 @@ impl Mind {
             newest: None,
             before: None,
             answers: 0,
+            along: Along::default(),
             unsent: Vec::new(),
             picture: Picture::default(),
         }
@@ -118,6 +121,7 @@ impl Mind {
 
     fn on(&mut self, at: Beats, key: Key, velocity: Velocity, channel: Channel) {
         self.history.on(at, key, channel, velocity, self.player());
+        self.along.heard(at);
         self.phrase.note(at);
         self.activity(Activity::Listening);
     }
@@ -154,8 +158,10 @@ impl Mind {
     fn tick(&mut self, tick: Tick, side: &mut WorkerSide) {
         self.tick = Some(tick);
         self.ticks += 1;
-        if let Some(settings) = self.settings.filter(|settings| settings.mode != Mode::Off) {
-            self.decide(&tick, &settings);
+        match self.settings {
+            Some(settings) if settings.mode.plays_along() => self.play_along(&tick, &settings),
+            Some(settings) if settings.mode != Mode::Off => self.decide(&tick, &settings),
+            _ => {}
         }
         self.retire(&tick);
         self.show_phrase(&tick);
@@ -190,6 +196,11 @@ impl Mind {
         match (self.pressed.take(), foreseen) {
             (Some(Press::Again), _) => self.again(tick, settings),
             (Some(Press::Answer), _) => self.answer(tick.at, LEAD, tick, settings),
+            (_, Some(_)) if self.is_to_go_on(tick, settings) => {
+                let Some(asking) = self.asking.take() else { return };
+                self.archive(&asking.notes, asking.question.end);
+                self.ask(asking.question.end, 0.0, tick, settings);
+            }
             (_, Some(begun)) if ended || begun => self.phrase.close(),
             (_, Some(_)) => {}
             (_, None) if ended => self.answer(tick.at, LEAD, tick, settings),
@@ -200,6 +211,47 @@ impl Mind {
                 }
             }
         }
+    }
+
+    /// Whether an answer that is about to end is to be followed by another.
+    fn is_to_go_on(&self, tick: &Tick, settings: &Settings) -> bool {
+        let ending = |asking: &Asking| asking.done && asking.question.end.0 - tick.at.0 <= AHEAD + 1e-6;
+        settings.mode == Mode::Hold && self.asking.as_ref().is_some_and(ending)
+    }
+
+    /// Plans anew what is played together with the player, when it is time to.
+    fn play_along(&mut self, tick: &Tick, settings: &Settings) {
+        let controls = match settings.mode {
+            Mode::Accompany if tick.playing => self.take_on_the_line(tick),
+            _ => Vec::new(),
+        };
+        let until =
+            controls.iter().map(|note: &Note| note.at.0 + note.len.0).fold(f64::NEG_INFINITY, f64::max);
+        let Some(from) = self.along.replan(tick, until) else { return };
+        if let Some(asking) = self.asking.take() {
+            self.archive_from(&asking.notes, from);
+        }
+        self.unsent.push(FromWorker::Replan { from, epoch: tick.epoch });
+        let mut notes = self.history.notes(tick.at, settings.player);
+        notes.extend(controls.iter().filter(|note| note.at.0 < tick.at.0));
+        notes.sort_by(|a, b| a.at.0.total_cmp(&b.at.0));
+        let ahead = controls.into_iter().filter(|note| note.at.0 >= tick.at.0).collect();
+        let beats = 2.0 * tick.meter.bar().0;
+        self.begin(Question::plan(notes, ahead, from, beats, tick), tick, settings);
+    }
+
+    /// What of a plan is played although another follows.
+    fn archive_from(&mut self, notes: &[Note], until: Beats) {
+        notes.iter().filter(|note| note.at.0 < until.0 - 1e-9).for_each(|note| self.history.add(*note));
+    }
+
+    /// The take that sounds, where it lies on the line, from four bars back to four bars ahead.
+    fn take_on_the_line(&self, tick: &Tick) -> Vec<Note> {
+        let (takes, reach) = (self.takes.takes(), 4.0 * tick.meter.bar().0);
+        let notes = takes.iter().rev().find(|take| !take.muted).map_or(&[][..], |take| &take.notes);
+        let placed =
+            notes.iter().map(|note| Note { at: Beats(note.at + tick.at.0 - tick.song.0), ..note.note() });
+        placed.filter(|note| (note.at.0 - tick.at.0).abs() <= reach).collect()
     }
 
     /// The phrase is over; answers it.
@@ -335,14 +387,7 @@ impl Mind {
         let takes = self.takes.takes();
         self.unsent.push(FromWorker::TakeBegin);
         for note in takes.iter().rev().find(|take| !take.muted).map_or(&[][..], |take| &take.notes) {
-            self.unsent.push(FromWorker::TakeNote(Note {
-                at: Beats(note.at),
-                len: Beats(note.len),
-                key: Key(note.key & 127),
-                velocity: Velocity(note.velocity.clamp(1, 127)),
-                instrument: Instrument(note.instrument.min(128)),
-                channel: Channel(note.channel & 15),
-            }));
+            self.unsent.push(FromWorker::TakeNote(note.note()));
         }
         self.unsent.push(FromWorker::TakeEnd);
         let message = self.takes.message();

@@ -5,6 +5,7 @@
 //!                                                     └─▶ view (what the editor shows)
 //! ```
 
+mod along;
 mod asking;
 mod mind;
 #[cfg(test)]
