@@ -9,6 +9,7 @@ mod echoes;
 pub mod edge;
 pub mod editor;
 pub mod events;
+pub mod journal;
 pub mod link;
 mod metronome;
 pub mod models;

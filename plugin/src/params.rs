@@ -79,6 +79,12 @@ pub enum Quantise {
     #[id = "bar"]
     #[name = "Bar"]
     Bar,
+    #[id = "two-bars"]
+    #[name = "2 bars"]
+    TwoBars,
+    #[id = "four-bars"]
+    #[name = "4 bars"]
+    FourBars,
 }
 
 /// What leaves through MIDI out.
@@ -280,6 +286,8 @@ impl ContinuoParams {
                 Quantise::None => timeline::Quantise::None,
                 Quantise::Beat => timeline::Quantise::Beat,
                 Quantise::Bar => timeline::Quantise::Bar,
+                Quantise::TwoBars => timeline::Quantise::TwoBars,
+                Quantise::FourBars => timeline::Quantise::FourBars,
             },
             temperature: self.temperature.value(),
             top_p: self.top_p.value(),

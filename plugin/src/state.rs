@@ -86,6 +86,12 @@ impl TakeStore {
         self.lock().takes.push(take);
     }
 
+    /// Adds takes that a journal brought back; the newest of them plays.
+    pub fn recover(&self, takes: &[Take]) {
+        self.lock().takes.splice(0..0, takes.iter().rev().cloned());
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
     /// All takes.
     pub fn takes(&self) -> Vec<Take> {
         self.lock().takes.clone()

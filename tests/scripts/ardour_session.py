@@ -143,8 +143,8 @@ def main():
     try:
         return session(vst3, folder)
     except Halted:
-        if attempt == 5:
-            sys.exit("JACK halted Ardour's client five times")
+        if attempt == 8:
+            sys.exit("JACK halted Ardour's client eight times")
     # In a new process: the library of this one keeps the registry of the server that is gone.
     print(f"attempt {attempt}: JACK halted Ardour's client while it started", flush=True)
     os.environ["CONTINUO_ATTEMPT"] = str(attempt + 1)

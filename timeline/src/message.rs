@@ -144,6 +144,10 @@ pub enum Quantise {
     Beat,
     /// On the next bar line.
     Bar,
+    /// On the next bar line of an even number of bars from the song's start.
+    TwoBars,
+    /// The same for four bars.
+    FourBars,
 }
 
 /// Where in a beat an answer's notes may begin.

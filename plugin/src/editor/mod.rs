@@ -18,6 +18,7 @@ use nice_plug_egui::{
     EguiEditor, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, RepaintNotifier, create_egui_editor,
 };
 
+use crate::journal::{self, Found};
 use crate::params::ContinuoParams;
 use crate::view::{Picture, View};
 
@@ -37,16 +38,45 @@ pub struct App {
     params: Arc<ContinuoParams>,
     view: Arc<View>,
     host: Option<GuiContext>,
+    /// What a crash left, looked for once when the window is made.
+    found: Vec<Found>,
 }
 
 /// The editor of one instance, 900 by 560.
 pub fn create(params: Arc<ContinuoParams>, view: Arc<View>) -> Option<EguiEditor<App>> {
     let state = EguiEditorState::from_size(LogicalSize::new(900.0, 560.0), 1.0);
     let settings = EguiNiceSettings { title: "Continuo".into(), ..EguiNiceSettings::default() };
-    create_egui_editor(state, RepaintNotifier::new(), settings, App { params, view, host: None })
+    create_egui_editor(
+        state,
+        RepaintNotifier::new(),
+        settings,
+        App { params, view, host: None, found: Vec::new() },
+    )
 }
 
 impl App {
+    /// Offers what a crash left.
+    fn offer(&mut self, ui: &mut Ui) {
+        let Some(found) = self.found.first().cloned() else { return };
+        ui.horizontal(|ui| {
+            let minutes = found.when.elapsed().unwrap_or_default().as_secs() / 60;
+            let words = format!(
+                "{} takes and phrases of {minutes} minutes ago were not closed in order.",
+                found.takes.len()
+            );
+            ui.label(egui::RichText::new(words).color(WRONG));
+            let bring = ui.button("Bring them back").clicked();
+            if bring {
+                self.params.takes.0.recover(&found.takes);
+            }
+            if bring || ui.button("Dismiss").clicked() {
+                // What cannot be marked is offered again next time.
+                let _ = journal::close(&found);
+                self.found.remove(0);
+            }
+        });
+    }
+
     fn picture(&self) -> Arc<Picture> {
         Arc::clone(&self.view.picture.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -56,6 +86,7 @@ impl NiceEguiApp for App {
     fn build(&mut self, egui: egui::Context, host: GuiContext, _: &mut Frame) -> Result<(), HandlerError> {
         egui.set_visuals(egui::Visuals::dark());
         self.host = Some(host);
+        self.found = journal::recoverable();
         Ok(())
     }
 
@@ -65,6 +96,7 @@ impl NiceEguiApp for App {
         let line = f64::from_bits(self.view.line.load(Ordering::Relaxed));
         CentralPanel::default().frame(Box_::new().fill(PAPER).inner_margin(14.0)).show(ui, |ui| {
             header::draw(ui, &picture, &self.view);
+            self.offer(ui);
             ui.add_space(8.0);
             roll::draw(ui, &picture, line, 250.0);
             ui.add_space(10.0);

@@ -13,6 +13,7 @@ use continuo_timeline::{
 
 use super::along::Along;
 use super::asking::{Asking, Question};
+use crate::journal::Journal;
 use crate::link::WorkerSide;
 use crate::state::{Take, TakeNote, TakeStore};
 use crate::view::{Activity, ModelState, Picture, View};
@@ -44,6 +45,7 @@ pub struct Mind {
     before: Option<(Question, Vec<Note>)>,
     answers: u64,
     along: Along,
+    journal: Journal,
     unsent: Vec<FromWorker>,
     picture: Picture,
 }
@@ -69,6 +71,7 @@ impl Mind {
             before: None,
             answers: 0,
             along: Along::default(),
+            journal: Journal::new(),
             unsent: Vec::new(),
             picture: Picture::default(),
         }
@@ -201,7 +204,10 @@ impl Mind {
                 self.archive(&asking.notes, asking.question.end);
                 self.ask(asking.question.end, 0.0, tick, settings);
             }
-            (_, Some(begun)) if ended || begun => self.phrase.close(),
+            (_, Some(begun)) if ended || begun => {
+                self.note_down(tick, settings);
+                self.phrase.close();
+            }
             (_, Some(_)) => {}
             (_, None) if ended => self.answer(tick.at, LEAD, tick, settings),
             (_, None) => {
@@ -256,6 +262,7 @@ impl Mind {
 
     /// The phrase is over; answers it.
     fn answer(&mut self, end: Beats, lead: f64, tick: &Tick, settings: &Settings) {
+        self.note_down(tick, settings);
         self.phrase.close();
         self.ask(end, lead, tick, settings);
     }
@@ -363,8 +370,17 @@ impl Mind {
         if notes.is_empty() {
             return;
         }
+        let take = self.take(notes, &tick);
+        let written = self.journal.kept(&take);
+        self.takes.keep(take);
+        self.generation = self.takes.generation().wrapping_sub(1);
+        self.say_if_lost(written);
+    }
+
+    /// Notes of the line at their place in the song.
+    fn take(&self, notes: &[Note], tick: &Tick) -> Take {
         let shift = tick.song.0 - tick.at.0;
-        let kept = notes.iter().map(|note| TakeNote {
+        let placed = notes.iter().map(|note| TakeNote {
             at: note.at.0 + shift,
             len: note.len.0,
             key: note.key.0,
@@ -373,8 +389,27 @@ impl Mind {
             channel: note.channel.0,
         });
         let seed = self.settings.map_or(0, |settings| settings.seed);
-        self.takes.keep(Take { notes: kept.collect(), seed, model: self.model.clone(), muted: false });
-        self.generation = self.takes.generation().wrapping_sub(1);
+        Take { notes: placed.collect(), seed, model: self.model.clone(), muted: false }
+    }
+
+    /// The phrase that just ended, into the journal.
+    fn note_down(&mut self, tick: &Tick, settings: &Settings) {
+        let Some(began) = self.phrase.began() else { return };
+        let mut notes = self.history.notes(tick.at, settings.player);
+        notes.retain(|note| note.at.0 >= began.0 - 1e-9);
+        if !notes.is_empty() {
+            let written = self.journal.heard(&self.take(&notes, tick));
+            self.say_if_lost(written);
+        }
+    }
+
+    fn say_if_lost(&mut self, written: std::io::Result<()>) {
+        if let Err(error) = written {
+            self.show(|picture| {
+                picture.message =
+                    format!("The journal cannot be written ({error}); save the project to keep takes.");
+            });
+        }
     }
 
     /// The table of the newest unmuted take, when it changed.
@@ -418,9 +453,17 @@ impl Mind {
 /// Where an answer begins that may begin from `earliest` on.
 fn launch(earliest: Beats, tick: &Tick, settings: &Settings) -> Beats {
     let grid = |origin: f64, step: f64| Beats(origin + ((earliest.0 - origin) / step - 1e-6).ceil() * step);
+    let bar = tick.meter.bar().0;
+    let bars = |count: f64| {
+        // Counted from the start of the song.
+        let number = ((tick.song.0 - (tick.at.0 - tick.bar.0)) / bar).round();
+        grid(tick.bar.0 - number.rem_euclid(count) * bar, count * bar)
+    };
     match settings.quantise {
         Quantise::None => grid(tick.bar.0, 1.0 / 48.0),
         Quantise::Beat => grid(tick.bar.0, 1.0),
-        Quantise::Bar => grid(tick.bar.0, tick.meter.bar().0),
+        Quantise::Bar => grid(tick.bar.0, bar),
+        Quantise::TwoBars => bars(2.0),
+        Quantise::FourBars => bars(4.0),
     }
 }
