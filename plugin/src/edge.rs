@@ -139,7 +139,13 @@ impl<C: ProcessContext<Continuo>> Events for HostEvents<'_, C> {
     }
 
     fn pass(&mut self) {
-        if let Some(event) = self.newest.take() {
+        if let Some(mut event) = self.newest.take() {
+            // What means an off goes on as one: not every host reads an on of velocity 0 so.
+            if let NoteEvent::NoteOn { timing, voice_id, channel, key, velocity } = event
+                && velocity <= 0.0
+            {
+                event = NoteEvent::NoteOff { timing, voice_id, channel, key, velocity: 0.0 };
+            }
             // A full queue of the host loses it, as it would lose any.
             let _ = self.context.try_send_event(event);
         }

@@ -307,7 +307,7 @@ impl Audio {
             self.tell(ToWorker::Tick(tick));
             self.ticks += 1;
             if self.offline {
-                self.wait();
+                self.wait(events, frame);
                 self.receive(events, frame);
             } else if let Some((key, velocity)) = self.metronome.click(&tick, self.params.clicks()) {
                 self.synth.note_on(Instrument::DRUMS, key, velocity, CLICKS);
@@ -329,14 +329,16 @@ impl Audio {
         }
     }
 
-    /// Waits for the worker, only when the host renders offline.
-    fn wait(&mut self) {
+    /// Waits for the worker, only when the host renders offline. What comes is taken in meanwhile: the worker may
+    /// have more to say than the ring holds.
+    fn wait(&mut self, events: &mut impl Events, frame: u32) {
         let began = Instant::now();
         while self.link.acked() < self.ticks && self.link.worker_alive() {
             if self.waited + began.elapsed() > PATIENCE {
                 self.view.late.fetch_add(1, Ordering::Relaxed);
                 break;
             }
+            self.receive(events, frame);
             std::thread::sleep(Duration::from_micros(50));
         }
         self.waited += began.elapsed();
@@ -352,16 +354,20 @@ impl Audio {
             return;
         }
         let (channel, key) = (note.channel, note.key);
-        if self.sounding.end(channel, key) || self.passed.off(channel, key) {
-            self.note_off(Voice { channel, key, until: note.at }, events, frame);
+        if let Some(voice) = self.sounding.end(channel, key) {
+            self.note_off(voice, events, frame);
         }
-        if !self.sounding.begin(Voice { channel, key, until: note.at + note.len }) {
+        if self.passed.off(channel, key) {
+            events.send(frame, Output::Off { key, channel });
+        }
+        let sent = self.params.midi_out.value() != MidiOut::Off;
+        if !self.sounding.begin(Voice { channel, key, until: note.at + note.len, sent }) {
             self.view.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
         self.view.notes_out.fetch_add(1, Ordering::Relaxed);
         self.synth.note_on(note.instrument, key, note.velocity, answer_part(channel));
-        if self.params.midi_out.value() != MidiOut::Off {
+        if sent {
             self.echoes.sent(key, channel, note.velocity, self.clock.line());
             events.send(frame, Output::On { key, channel, velocity: note.velocity });
         }
@@ -370,7 +376,9 @@ impl Audio {
     // The off is sent even when MIDI out was switched off meanwhile: no note may hang.
     fn note_off(&mut self, voice: Voice, events: &mut impl Events, frame: u32) {
         self.synth.note_off(answer_part(voice.channel), voice.key);
-        events.send(frame, Output::Off { key: voice.key, channel: voice.channel });
+        if voice.sent {
+            events.send(frame, Output::Off { key: voice.key, channel: voice.channel });
+        }
     }
 
     /// The player does something.
@@ -406,7 +414,10 @@ impl Audio {
         let open = self.bypassed || self.params.thru.value() && self.params.midi_out.value() == MidiOut::All;
         match input {
             Input::On { key, channel, .. } if open => {
-                if self.passed.off(channel, key) || self.sounding.end(channel, key) {
+                if let Some(voice) = self.sounding.end(channel, key) {
+                    self.note_off(voice, events, frame);
+                }
+                if self.passed.off(channel, key) {
                     events.send(frame, Output::Off { key, channel });
                 }
                 self.passed.on(channel, key);

@@ -16,6 +16,8 @@ pub struct Voice {
     pub key: Key,
     /// When it ends, on the line: a tempo change moves the sample, not the beat.
     pub until: Beats,
+    /// Whether its note-on left through MIDI out, so that its note-off must.
+    pub sent: bool,
 }
 
 /// The table of generated notes that sound.
@@ -25,10 +27,10 @@ pub struct Sounding {
 }
 
 impl Sounding {
-    /// Ends what sounds on this channel and key; whether anything did. Realtime: yes.
-    pub fn end(&mut self, channel: Channel, key: Key) -> bool {
+    /// Takes out what sounds on this channel and key. Realtime: yes.
+    pub fn end(&mut self, channel: Channel, key: Key) -> Option<Voice> {
         let found = self.voices.iter().position(|voice| voice.channel == channel && voice.key == key);
-        found.map(|index| self.voices.swap_remove(index)).is_some()
+        found.map(|index| self.voices.swap_remove(index))
     }
 
     /// A note begins; `false` if there is no room, and then it must not be sent. Realtime: yes.
@@ -72,7 +74,7 @@ mod tests {
     use super::*;
 
     fn voice(key: u8, until: f64) -> Voice {
-        Voice { channel: Channel(0), key: Key(key), until: Beats(until) }
+        Voice { channel: Channel(0), key: Key(key), until: Beats(until), sent: true }
     }
 
     #[test]
@@ -84,7 +86,8 @@ mod tests {
         assert_eq!(sounding.next_end(), Some(Beats(1.0)));
         assert_eq!(sounding.pop_ended(Beats(1.0)), Some(voice(64, 1.0)));
         assert_eq!(sounding.pop_ended(Beats(1.5)), None);
-        assert!(sounding.end(Channel(0), Key(60)) && !sounding.end(Channel(0), Key(60)));
+        assert_eq!(sounding.end(Channel(0), Key(60)), Some(voice(60, 2.0)));
+        assert_eq!(sounding.end(Channel(0), Key(60)), None);
         sounding.end_by(Beats(1.5));
         assert_eq!(sounding.pop(), Some(voice(67, 1.5)));
         assert!(sounding.is_empty());

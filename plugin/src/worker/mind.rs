@@ -100,6 +100,9 @@ impl Mind {
         self.resend_takes();
         busy |= self.pump(false, None);
         self.flush(side);
+        if self.unsent.is_empty() {
+            side.ack(self.ticks);
+        }
         busy
     }
 

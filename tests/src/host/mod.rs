@@ -7,7 +7,7 @@ mod score;
 mod song;
 
 pub use notes::{Pitched, paired};
-pub use play::{Recording, Sound};
+pub use play::{Raw, Recording, Sound};
 pub use plugin::{Hosted, Source};
 pub use score::{Played, parse, spell};
 pub use song::{Act, Song, Stand};

@@ -1,0 +1,148 @@
+//! Random performances: transports, input (malformed too) and parameters as they fall. Whatever happens, every
+//! note that sounds ends, ends come before beginnings, and nothing is out of range.
+
+mod linked;
+
+use continuo_tests::host::{Act, Hosted, Raw, Recording, Song, Sound, paired};
+
+const RATE: f64 = 48_000.0;
+
+/// Numbers that are the same every time (`SplitMix64`).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (x ^ (x >> 31)) % most
+    }
+
+    #[allow(clippy::cast_precision_loss)] // a million is exact
+    fn between(&mut self, from: f64, to: f64) -> f64 {
+        from + (to - from) * self.below(1_000_000) as f64 / 1e6
+    }
+
+    fn byte(&mut self, most: u64) -> u8 {
+        u8::try_from(self.below(most)).unwrap_or(0)
+    }
+}
+
+fn song(random: &mut Random, seconds: f64) -> Song {
+    let mut song = Song::steady(random.between(40.0, 240.0));
+    song.meter = [(4, 4), (3, 4), (7, 8), (5, 4), (6, 8)][random.below(5) as usize];
+    song.given = random.below(6) != 0;
+    let mut at = 0.0;
+    song.acts.clear();
+    while at < seconds {
+        song.acts
+            .push((at, if random.below(4) == 0 { Act::Stop } else { Act::Play(random.between(-2.0, 40.0)) }));
+        at += random.between(0.2, 3.0);
+    }
+    if random.below(3) == 0 {
+        song = Song { tempo: Song::ramp(60.0, 200.0, 16).tempo, ..song };
+    } else if random.below(2) == 0 {
+        let from = random.between(0.0, 8.0);
+        song.looped = Some((from, from + random.between(0.5, 9.0)));
+    }
+    song
+}
+
+/// A player who plays, stops, and sometimes sends what no keyboard sends.
+fn input(random: &mut Random, seconds: f64) -> Vec<Raw> {
+    let mut input = Vec::new();
+    let mut at = 0.0;
+    while at < seconds {
+        at += if random.below(9) == 0 { random.between(1.0, 4.0) } else { random.between(0.0, 0.4) };
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // some seconds
+        let sample = |at: f64| (at * RATE) as u64;
+        let (key, channel) = (40 + random.byte(48), random.byte(3) * random.byte(2));
+        match random.below(14) {
+            0 => input.push((sample(at), [0x80 | channel, key, 0])),
+            1 => input.push((sample(at), [0x90 | channel, key, 0])),
+            2 => input.push((sample(at), [0xb0 | channel, 64, random.byte(128)])),
+            3 => input.push((sample(at), [0xe0 | channel, random.byte(128), random.byte(128)])),
+            4 => input.push((sample(at), [0x90 | channel, key, 100])),
+            _ => {
+                let end = at + random.between(0.02, 0.8);
+                input.push((sample(at), [0x90 | channel, key, 1 + random.byte(127)]));
+                input.push((sample(end), [0x80 | channel, key, 0]));
+            }
+        }
+    }
+    input
+}
+
+fn turn_something(plugin: &mut Hosted, random: &mut Random) {
+    const TURNED: [(&str, u64); 14] = [
+        ("Mode", 5),
+        ("Trigger", 6),
+        ("Launch quantise", 5),
+        ("Yield", 2),
+        ("MIDI out", 3),
+        ("Thru", 2),
+        ("Source", 2),
+        ("Answer again", 2),
+        ("Answer now", 2),
+        ("Keep that", 2),
+        ("Panic", 2),
+        ("Bypass", 2),
+        ("Length", 4),
+        ("Grid", 4),
+    ];
+    let (name, values) = TURNED[random.below(TURNED.len() as u64) as usize];
+    let least = plugin.param(name).range.0;
+    #[allow(clippy::cast_precision_loss)] // at most 6
+    plugin.turn(name, least + random.below(values) as f64);
+}
+
+fn perform(seed: u64) -> Recording {
+    let mut random = Random(seed);
+    let block = [1, 17, 64, 333, 480, 512, 1024, 4096][random.below(8) as usize];
+    let block = if block == 1 { 8 } else { block };
+    let mut plugin = Hosted::new(&linked::linked());
+    if random.below(3) > 0 {
+        plugin.offline();
+    }
+    plugin.activate(RATE, block);
+    let mut whole = Recording::default();
+    for _ in 0..5 {
+        turn_something(&mut plugin, &mut random);
+        let (song, input) = (song(&mut random, 3.0), input(&mut random, 3.0));
+        add(&mut whole, plugin.play_raw(&input, &song, 3.0, block));
+        if random.below(8) == 0 {
+            plugin.reset();
+        }
+    }
+    // Everything is let go and switched off; then nothing may sound.
+    plugin.turn("Mode", 0.0);
+    plugin.turn("Source", 0.0);
+    let offs: Vec<Raw> = (0..3 * 128).map(|i| (100, [0x80 | (i / 128) as u8, (i % 128) as u8, 0])).collect();
+    add(&mut whole, plugin.play_raw(&offs, &Song::stopped(120.0), 1.0, block));
+    whole
+}
+
+fn add(whole: &mut Recording, part: Recording) {
+    let from = whole.left.len() as u64;
+    whole.events.extend(part.events.iter().map(|(at, event)| (at + from, *event)));
+    whole.left.extend(part.left);
+    whole.right.extend(part.right);
+}
+
+#[test]
+fn whatever_happens_every_note_ends() {
+    let mut answered = 0;
+    for seed in 0..16 {
+        let out = perform(seed);
+        let notes = paired(&out).unwrap_or_else(|why| panic!("performance {seed}: {why}"));
+        assert!(
+            out.left.iter().chain(&out.right).all(|x| x.is_finite() && x.abs() <= 1.0),
+            "performance {seed}"
+        );
+        assert!(notes.iter().all(|note| note.velocity > 0 && note.key < 128 && note.channel < 16));
+        let ons = out.events.iter().filter(|(_, event)| matches!(event, Sound::On { .. })).count();
+        assert_eq!(ons, notes.len(), "performance {seed}");
+        answered += notes.len();
+    }
+    assert!(answered > 200, "{answered} notes in all: the performances are too quiet to show anything");
+}
