@@ -22,7 +22,7 @@ use figures::{answer, attack, beats, missing, most, off_grid, shares};
 use songs::{Phrase, RATE, phrases, transports, voices};
 
 /// The plugin waits for its worker at every block here, which takes a millisecond: small blocks with one phrase only.
-const BLOCKS: [u32; 2] = [256, 4096];
+const BLOCKS: [u32; 2] = [512, 4096];
 const ALL_BLOCKS: [u32; 5] = [32, 64, 256, 1024, 4096];
 const TEMPI: [f64; 3] = [60.0, 120.0, 180.0];
 /// Beats of answer that are waited for: four bars, to a bar line.
@@ -127,7 +127,7 @@ fn jumps(source: &Source, phrase: &Phrase) {
     println!("\nJUMPS, simulated clock, phrase {}, 120 BPM", phrase.name);
     println!("transport       block  notes  off the grid  after the jump, of the old plan  hanging");
     for (name, song) in transports(120.0, phrase.detected()) {
-        for block in [32, 512, 4096] {
+        for block in [128, 512, 4096] {
             let out = perform(source, phrase, &song, block, Clock::Simulated);
             let (notes, hanging) = answer(&out, phrase, &song);
             let grid = most(notes.iter().map(|n| off_grid(n.at, &song)));
@@ -167,7 +167,7 @@ fn paced(source: &Source, phrases: &[Phrase]) {
     println!("phrase       notes  first after detection  late  lost  hanging  process(): median  p99.9  max");
     let song = Song::steady(120.0);
     for phrase in phrases {
-        let expected = answer(&perform(source, phrase, &song, 64, Clock::Simulated), phrase, &song).0;
+        let expected = answer(&perform(source, phrase, &song, 512, Clock::Simulated), phrase, &song).0;
         let out = perform(source, phrase, &song, 64, Clock::Wall(1));
         let [median, high, max] = shares(watching::taken(), 64);
         let (notes, hanging) = answer(&out, phrase, &song);
