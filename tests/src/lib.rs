@@ -4,6 +4,7 @@
 //! score ("C4@0 E4@1 len 2 vel 90") ─▶ Song (tempo, seeks, loop) ─▶ host::Hosted ─▶ Recording (notes, audio)
 //! ```
 
+pub mod gates;
 pub mod host;
 pub mod midi;
 pub mod picture;

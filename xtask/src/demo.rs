@@ -1,8 +1,9 @@
-//! `demo` and `bench`: the bundled plugin in a host process of ours.
+//! `demo`: the bundled plugin in a host process of ours.
 
 use anyhow::Result;
 
-use crate::run::{must, program, root, target};
+use crate::bench::tool;
+use crate::run::{must, root};
 use crate::{bundle, doctor};
 
 /// Builds, plays the shipped phrase into the bundled .clap, and says what came back.
@@ -11,17 +12,5 @@ pub fn demo() -> Result<()> {
     let bundled = bundle::bundle(false)?;
     let to = root().join("target/demo");
     std::fs::create_dir_all(&to)?;
-    let play = target().join("debug").join(format!("play{}", std::env::consts::EXE_SUFFIX));
-    must(
-        program(&play.to_string_lossy(), &["tests/phrases/demo.mid"])
-            .arg(bundled.join("Continuo.clap"))
-            .arg(&to),
-    )
-}
-
-/// Measures the plugin in a host process of ours.
-pub fn bench() -> Result<()> {
-    let bundled = bundle::bundle(false)?;
-    let measure = target().join("debug").join(format!("measure{}", std::env::consts::EXE_SUFFIX));
-    must(program(&measure.to_string_lossy(), &[]).arg(bundled.join("Continuo.clap")))
+    must(tool("play").arg("tests/phrases/demo.mid").arg(bundled.join("Continuo.clap")).arg(&to))
 }

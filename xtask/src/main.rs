@@ -4,10 +4,12 @@
 //! demo, test, ci ─▶ doctor (what is missing) ─▶ bundle (what hosts load) ─▶ cargo, the host in tests/
 //! ```
 
+mod bench;
 mod bundle;
 mod demo;
 mod doctor;
 mod info;
+mod listen;
 mod run;
 mod test;
 mod tidy;
@@ -50,7 +52,13 @@ enum Command {
     /// Hold the import rules and the sizes.
     Tidy,
     /// Measure: prints ratios and counts.
-    Bench,
+    Bench {
+        /// What to measure.
+        #[command(subcommand)]
+        what: Option<bench::Bench>,
+    },
+    /// Make target/listening/index.html: twelve phrases and what the model makes of them.
+    Listen,
 }
 
 fn main() -> Result<()> {
@@ -62,6 +70,7 @@ fn main() -> Result<()> {
         Command::Install => bundle::install(),
         Command::Doctor { install, parts } => doctor::doctor(&parts, install),
         Command::Tidy => tidy::tidy(),
-        Command::Bench => demo::bench(),
+        Command::Bench { what } => bench::bench(what.unwrap_or(bench::Bench::Live)),
+        Command::Listen => listen::listen(),
     }
 }

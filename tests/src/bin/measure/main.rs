@@ -1,0 +1,202 @@
+//! Measures a bundle's behaviour in time in a host of ours, and prints ratios and counts: `measure Continuo.clap`.
+//!
+//! ```text
+//! phrase × tempo × block ─▶ simulated clock (the plugin waits for its worker) ─▶ onsets, answers, hanging notes
+//!                        ─▶ paced by the wall clock ─▶ cost of process(), late and lost notes
+//! ```
+//! Nothing here fails for a time: the figures are for people.
+
+mod figures;
+mod songs;
+mod watching;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clack_host::entry::EntryDescriptor;
+use continuo_plugin as _;
+use continuo_tests::host::{Act, Hosted, Pitched, Recording, Song, Source};
+
+use figures::{answer, attack, beats, missing, most, off_grid, shares};
+use songs::{Phrase, RATE, phrases, transports, voices};
+
+/// The plugin waits for its worker at every block here, which takes a millisecond: small blocks with one phrase only.
+const BLOCKS: [u32; 2] = [512, 4096];
+const ALL_BLOCKS: [u32; 5] = [32, 64, 256, 1024, 4096];
+const TEMPI: [f64; 3] = [60.0, 120.0, 180.0];
+/// Beats of answer that are waited for: four bars, to a bar line.
+const ANSWER: f64 = 20.0;
+/// How much faster than life the cost is measured.
+const HASTE: u32 = 8;
+
+unsafe extern "C" {
+    // Exported by the plugin crate.
+    static clap_entry: EntryDescriptor;
+}
+
+fn main() -> Result<()> {
+    let bundle = std::env::args_os().nth(1).map(PathBuf::from).context("usage: measure Continuo.clap")?;
+    let bundle = Source::Bundle(bundle);
+    let phrases = phrases()?;
+    simulated(&bundle, &phrases);
+    jumps(&bundle, &phrases[0]);
+    cost(&bundle, &phrases);
+    paced(&bundle, &phrases);
+    allocations(&phrases[0]);
+    Ok(())
+}
+
+/// How a performance is run.
+#[derive(Clone, Copy, PartialEq)]
+enum Clock {
+    /// As fast as may be; the plugin waits for its worker.
+    Simulated,
+    /// The same, and nothing is answered.
+    Mute,
+    /// By the wall clock, so many times faster than life.
+    Wall(u32),
+}
+
+/// `song`, stopped a second before the end.
+fn perform(source: &Source, phrase: &Phrase, song: &Song, block: u32, clock: Clock) -> Recording {
+    let seconds = song.sample(phrase.detected() + ANSWER, RATE) as f64 / RATE;
+    let mut song = song.clone();
+    song.acts.push((seconds, Act::Stop));
+    let mut plugin = Hosted::new(source);
+    let mut step = Duration::ZERO;
+    match clock {
+        Clock::Wall(haste) => step = Duration::from_secs_f64(f64::from(block) / RATE) / haste,
+        Clock::Simulated => plugin.offline(),
+        Clock::Mute => {
+            plugin.offline();
+            plugin.turn("Mode", 0.0);
+        }
+    }
+    plugin.activate(RATE, block);
+    if clock != Clock::Mute {
+        plugin.watch = watching::watch;
+    }
+    watching::begin(step, (seconds * RATE) as usize / block as usize + 1000);
+    plugin.play_raw(&phrase.raw(&song), &song, seconds + 1.0, block)
+}
+
+/// Onsets and answers at every tempo; a row is the worst of the block sizes.
+fn simulated(source: &Source, phrases: &[Phrase]) {
+    println!(
+        "SIMULATED CLOCK, blocks of {BLOCKS:?}, {} at 120 of {ALL_BLOCKS:?}; each row the worst of them",
+        phrases[0].name
+    );
+    println!(
+        "phrase       BPM  notes  off the grid  attack-on  first note after the phrase  after detection  hanging  same at all blocks"
+    );
+    for phrase in phrases {
+        for tempo in TEMPI {
+            let song = Song::steady(tempo);
+            let (mut grid, mut hanging, mut sound, mut all) = (0.0_f64, 0, 0, Vec::new());
+            let every = phrase.name == phrases[0].name && tempo == 120.0;
+            let blocks = if every { &ALL_BLOCKS[..] } else { &BLOCKS };
+            for &block in blocks {
+                let out = perform(source, phrase, &song, block, Clock::Simulated);
+                let (notes, hangs) = answer(&out, phrase, &song);
+                grid = grid.max(most(notes.iter().map(|n| off_grid(n.at, &song))));
+                hanging += hangs;
+                if block == BLOCKS[0]
+                    && let Some(first) = notes.first()
+                {
+                    let mute = perform(source, phrase, &song, block, Clock::Mute);
+                    sound = attack(&out, &mute, first.at).unwrap_or(i64::MAX);
+                }
+                all.push(notes);
+            }
+            let same = all.iter().all(|notes| *notes == all[0]);
+            let first = all.iter().filter_map(|n| n.first()).map(|n| beats(n.at, &song)).fold(0.0, f64::max);
+            let (after, detection) = (first - phrase.end(), first - phrase.detected());
+            println!(
+                "{:<11} {tempo:>4}  {:>5}  {grid:>9.2} sa  {sound:>6} sa  {after:>8.3} beats {:>7.0} ms  {detection:>9.3} beats  {hanging:>7}  {same}",
+                phrase.name,
+                all[0].len(),
+                after * 60e3 / tempo,
+            );
+        }
+    }
+}
+
+/// Loops, seeks and tempo ramps.
+fn jumps(source: &Source, phrase: &Phrase) {
+    println!("\nJUMPS, simulated clock, phrase {}, 120 BPM", phrase.name);
+    println!("transport       block  notes  off the grid  after the jump, of the old plan  hanging");
+    for (name, song) in transports(120.0, phrase.detected()) {
+        for block in [128, 512, 4096] {
+            let out = perform(source, phrase, &song, block, Clock::Simulated);
+            let (notes, hanging) = answer(&out, phrase, &song);
+            let grid = most(notes.iter().map(|n| off_grid(n.at, &song)));
+            let jump = song.acts.iter().skip(1).map(|(at, _)| (at * RATE).round() as u64).next();
+            let stale = jump.map_or(0, |jump| notes.iter().filter(|n| n.at >= jump).count());
+            println!("{name:<15} {block:>5}  {:>5}  {grid:>9.2} sa  {stale:>32}  {hanging:>7}", notes.len());
+        }
+    }
+}
+
+/// Cost of `process()` as a share of the block, live (nothing waits), `HASTE` times faster than life.
+fn cost(source: &Source, phrases: &[Phrase]) {
+    println!(
+        "\nCOST of process() as a share of the block, 48 kHz, live at {HASTE} times the pace of life (dev profile)"
+    );
+    println!("phrase         block    median     p99.9       max");
+    let many = [voices(16, 8.0), voices(64, 8.0)];
+    let names = ["16 held keys", "64 held keys"];
+    let dense = phrases.iter().find(|p| p.name == "dense").into_iter().map(|p| ("dense", p));
+    for (name, phrase) in dense.chain(names.into_iter().zip(&many)) {
+        for block in [32, 64, 128, 256, 512, 1024, 4096] {
+            perform(source, phrase, &Song::steady(120.0), block, Clock::Wall(HASTE));
+            let [median, high, max] = shares(watching::taken(), block);
+            println!(
+                "{name:<13} {block:>6}  {:>6.2} %  {:>6.2} %  {:>6.2} %",
+                median * 100.0,
+                high * 100.0,
+                max * 100.0
+            );
+        }
+    }
+}
+
+/// In life's own time: what is late or lost against the same song on the simulated clock.
+fn paced(source: &Source, phrases: &[Phrase]) {
+    println!("\nPACED BY THE WALL CLOCK, blocks of 64, 120 BPM");
+    println!("phrase       notes  first after detection  late  lost  hanging  process(): median  p99.9  max");
+    let song = Song::steady(120.0);
+    for phrase in phrases {
+        let expected = answer(&perform(source, phrase, &song, 512, Clock::Simulated), phrase, &song).0;
+        let out = perform(source, phrase, &song, 64, Clock::Wall(1));
+        let [median, high, max] = shares(watching::taken(), 64);
+        let (notes, hanging) = answer(&out, phrase, &song);
+        // What is played late is played as it comes, so that it is off the grid.
+        let late = notes.iter().filter(|n: &&Pitched| off_grid(n.at, &song).abs() > 1.5).count();
+        let first = notes.first().map_or(f64::NAN, |n| beats(n.at, &song) - phrase.detected());
+        println!(
+            "{:<11} {:>6}  {first:>9.3} beats {:>3.0} ms  {late:>4}  {:>4}  {hanging:>7}  {:>14.2} %  {:>4.1} %  {:>4.1} %",
+            phrase.name,
+            notes.len(),
+            first * 500.0,
+            missing(&expected, &notes, &song),
+            median * 100.0,
+            high * 100.0,
+            max * 100.0,
+        );
+    }
+}
+
+/// The linked plugin under a counting allocator.
+fn allocations(phrase: &Phrase) {
+    // SAFETY: a static that is never written.
+    let linked = Source::Linked(unsafe { &clap_entry });
+    let mut plugin = Hosted::new(&linked);
+    plugin.offline();
+    plugin.activate(RATE, 64);
+    plugin.watch = watching::guard;
+    watching::begin(Duration::ZERO, 0);
+    let song = Song::steady(120.0);
+    plugin.play_raw(&phrase.raw(&song), &song, 14.0, 64);
+    println!("\nallocations and frees in process(), 14 s, the plugin linked: {}", watching::counted());
+}

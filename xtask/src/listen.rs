@@ -1,0 +1,52 @@
+//! `listen`: a page with a phrase in each of twelve styles and what the model makes of it.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::bench::tool;
+use crate::bundle;
+use crate::run::{must, root, spell};
+
+/// Makes target/listening/index.html.
+pub fn listen() -> Result<()> {
+    bundle::bundle(false)?;
+    let folder = root().join("target/listening");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    }
+    let mut write = tool("listen");
+    let out = write.arg(&folder).output().with_context(|| spell(&write))?;
+    ensure!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let mut page = String::from(HEAD);
+    for file in String::from_utf8(out.stdout)?.lines() {
+        let name = file.trim_end_matches(".mid");
+        continued(&folder, name)?;
+        write!(page, "{}", entry(name))?;
+    }
+    let index = folder.join("index.html");
+    std::fs::write(&index, page).with_context(|| index.display().to_string())?;
+    println!("{}", index.display());
+    Ok(())
+}
+
+fn continued(folder: &Path, name: &str) -> Result<()> {
+    let file = |end: &str| folder.join(format!("{name}{end}"));
+    let mut command = tool("continuo");
+    command.arg("continue").arg(file(".mid")).arg("-o").arg(file("-answered.mid"));
+    command.args(["--bars", "4", "--seed", "1", "--render"]).arg(file(".wav"));
+    must(command.arg("--picture").arg(file(".png")))
+}
+
+const HEAD: &str = "<!doctype html>\n<meta charset=\"utf-8\">\n<title>Continuo: twelve phrases and their answers</title>\n\
+    <style>body{font:16px sans-serif;max-width:60em;margin:2em auto}img{width:100%}</style>\n\
+    <h1>Twelve phrases and their answers</h1>\n\
+    <p>Eight bars made up by rule, then four bars of the default model (seed 1, top-p 0.95), none chosen over another.</p>\n";
+
+fn entry(name: &str) -> String {
+    format!(
+        "<h2>{name}</h2>\n<img src=\"{name}.png\" alt=\"piano roll\">\n<p><audio controls src=\"{name}.wav\"></audio> \
+         <a href=\"{name}.mid\">phrase</a> <a href=\"{name}-answered.mid\">phrase and answer</a></p>\n"
+    )
+}
