@@ -99,7 +99,7 @@ fn turn_something(plugin: &mut Hosted, random: &mut Random) {
 fn perform(seed: u64) -> Recording {
     let mut random = Random(seed);
     let block = [1, 17, 64, 333, 480, 512, 1024, 4096][random.below(8) as usize];
-    let block = if block == 1 { 8 } else { block };
+    let block = if block == 1 { 29 } else { block };
     let mut plugin = Hosted::new(&linked::linked());
     if random.below(3) > 0 {
         plugin.offline();

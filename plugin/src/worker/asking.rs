@@ -185,8 +185,26 @@ fn constraints(notes: &[Note], question: &Question, settings: &Settings, frame: 
     Constraints {
         density: settings.density,
         phases: groove::phases(notes, question.bar.0, ticks_per_beat, settings.grid),
-        keys: (settings.range.0.0, settings.range.1.0),
+        keys: register(notes, settings),
         scale: if settings.in_key { key::scale(notes) } else { 0xFFF },
+    }
+}
+
+/// Answers go so many semitones beyond what was played: a small model left alone climbs out of its register.
+const BEYOND: u8 = 7;
+
+/// Lowest and highest key: what the player allows, and near what was played if the same instrument answers.
+fn register(notes: &[Note], settings: &Settings) -> (u8, u8) {
+    let (low, high) = (settings.range.0.0, settings.range.1.0);
+    let keys = || notes.iter().filter(|note| !note.instrument.is_drums()).map(|note| note.key.0);
+    let other = settings.answer.is_some_and(|answer| answer != settings.player);
+    match (keys().min(), keys().max()) {
+        (Some(least), Some(most)) if !other => {
+            let (least, most) = (least.saturating_sub(BEYOND), most.saturating_add(BEYOND).min(127));
+            // Where the two have nothing in common the player's word counts.
+            if low.max(least) + 12 <= high.min(most) { (low.max(least), high.min(most)) } else { (low, high) }
+        }
+        _ => (low, high),
     }
 }
 

@@ -46,6 +46,7 @@ pub fn answers(model: &Arc<Model>, prompts: &[Made]) -> Result<Vec<Vec<Event>>> 
             max_per_onset: 6,
             sampling: Sampling { temperature: 1.0, top_p: 0.95, seed: 1 },
             answer,
+            ..Prompt::default()
         })?;
         let mut notes = Vec::new();
         while let Some(event) = session.next_note()? {
