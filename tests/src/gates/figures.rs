@@ -1,6 +1,6 @@
 //! Figures of one answer.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use continuo_inference::Event;
 use continuo_music::key;
@@ -72,7 +72,7 @@ fn scale(events: &[Event]) -> Option<[bool; 12]> {
 }
 
 fn repeated(answer: &[Event]) -> Option<f64> {
-    let mut runs = HashMap::new();
+    let mut runs = HashSet::new();
     let mut again = 0;
     let windows = answer.windows(3).filter(|run| run.iter().all(|e| e.instrument == run[0].instrument));
     let mut all = 0;
@@ -81,13 +81,13 @@ fn repeated(answer: &[Event]) -> Option<f64> {
             (i32::from(run[i].key.0) - i32::from(run[i - 1].key.0), run[i].onset - run[i - 1].onset)
         });
         all += 1;
-        again += i32::from(runs.insert(steps, ()).is_some());
+        again += i32::from(!runs.insert(steps));
     }
     (all > 0).then(|| f64::from(again) / f64::from(all))
 }
 
 fn doubled(answer: &[Event]) -> usize {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     answer.iter().filter(|e| !seen.insert((e.onset, e.key, e.instrument.is_drums()))).count()
 }
 

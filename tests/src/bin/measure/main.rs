@@ -92,34 +92,38 @@ fn simulated(source: &Source, phrases: &[Phrase]) {
     );
     for phrase in phrases {
         for tempo in TEMPI {
-            let song = Song::steady(tempo);
-            let (mut grid, mut hanging, mut sound, mut all) = (0.0_f64, 0, 0, Vec::new());
             let every = phrase.name == phrases[0].name && tempo == 120.0;
-            let blocks = if every { &ALL_BLOCKS[..] } else { &BLOCKS };
-            for &block in blocks {
-                let out = perform(source, phrase, &song, block, Clock::Simulated);
-                let (notes, hangs) = answer(&out, phrase, &song);
-                grid = grid.max(most(notes.iter().map(|n| off_grid(n.at, &song))));
-                hanging += hangs;
-                if block == BLOCKS[0]
-                    && let Some(first) = notes.first()
-                {
-                    let mute = perform(source, phrase, &song, block, Clock::Mute);
-                    sound = attack(&out, &mute, first.at).unwrap_or(i64::MAX);
-                }
-                all.push(notes);
-            }
-            let same = all.iter().all(|notes| *notes == all[0]);
-            let first = all.iter().filter_map(|n| n.first()).map(|n| beats(n.at, &song)).fold(0.0, f64::max);
-            let (after, detection) = (first - phrase.end(), first - phrase.detected());
-            println!(
-                "{:<11} {tempo:>4}  {:>5}  {grid:>9.2} sa  {sound:>6} sa  {after:>8.3} beats {:>7.0} ms  {detection:>9.3} beats  {hanging:>7}  {same}",
-                phrase.name,
-                all[0].len(),
-                after * 60e3 / tempo,
-            );
+            row(source, phrase, tempo, if every { &ALL_BLOCKS } else { &BLOCKS });
         }
     }
+}
+
+/// One phrase at one tempo; the first of `blocks` also looks for the attack in the sound.
+fn row(source: &Source, phrase: &Phrase, tempo: f64, blocks: &[u32]) {
+    let song = Song::steady(tempo);
+    let (mut grid, mut hanging, mut sound, mut all) = (0.0_f64, 0, None, Vec::new());
+    for &block in blocks {
+        let out = perform(source, phrase, &song, block, Clock::Simulated);
+        let (notes, hangs) = answer(&out, phrase, &song);
+        grid = grid.max(most(notes.iter().map(|n| off_grid(n.at, &song))));
+        hanging += hangs;
+        if block == BLOCKS[0]
+            && let Some(first) = notes.first()
+        {
+            sound = attack(&out, &perform(source, phrase, &song, block, Clock::Mute), first.at);
+        }
+        all.push(notes);
+    }
+    let same = all.iter().all(|notes| *notes == all[0]);
+    let first = all.iter().filter_map(|n| n.first()).map(|n| beats(n.at, &song)).fold(0.0, f64::max);
+    let (after, detection) = (first - phrase.end(), first - phrase.detected());
+    let sound = sound.map_or("none".into(), |samples| samples.to_string());
+    println!(
+        "{:<11} {tempo:>4}  {:>5}  {grid:>9.2} sa  {sound:>6} sa  {after:>8.3} beats {:>7.0} ms  {detection:>9.3} beats  {hanging:>7}  {same}",
+        phrase.name,
+        all[0].len(),
+        after * 60e3 / tempo,
+    );
 }
 
 /// Loops, seeks and tempo ramps.
