@@ -21,9 +21,11 @@ mod priority;
 pub mod reference;
 pub mod sampler;
 mod session;
+pub mod tasks;
 pub mod vocabulary;
 mod zip;
 
+pub use checkpoint::Config;
 pub use continuo_timeline::Event;
 pub use engine::{Answer, Engine, Step};
 pub use error::Error;

@@ -134,6 +134,11 @@ impl Model {
         self.frame
     }
 
+    /// Its shape.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Tokens that it can look at.
     pub fn positions(&self) -> usize {
         self.config.n_positions
