@@ -1,8 +1,11 @@
-//! Reading a model: a Hugging Face GPT-2 folder (f32 safetensors) or the compact int8 file of
-//! `models/FORMAT.md`. Both become f32 matrices stored by output row.
+//! Tensors of a model by name: of a Hugging Face GPT-2 folder or of the compact int8 file of
+//! `models/FORMAT.md`. Both become f32 matrices stored by output row. What the model does not ask for
+//! (`lm_head.weight`, the masks `attn.bias`) is never looked at.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
@@ -93,12 +96,29 @@ impl Config {
     }
 }
 
+/// A tensor where it lies, row by row.
+pub struct View<'a> {
+    /// Type of its numbers.
+    pub dtype: Dtype,
+    /// Its sides.
+    pub shape: Vec<usize>,
+    /// Its numbers, little endian.
+    pub data: &'a [u8],
+}
+
+impl<'a> View<'a> {
+    /// One of a safetensors file.
+    pub fn of(view: &TensorView<'a>) -> Self {
+        Self { dtype: view.dtype(), shape: view.shape().to_vec(), data: view.data() }
+    }
+}
+
 /// A checkpoint that gives its tensors by name.
 pub struct Checkpoint<'a> {
     path: PathBuf,
     /// Its config.
     pub config: Config,
-    tensors: SafeTensors<'a>,
+    tensors: BTreeMap<String, View<'a>>,
     prefix: &'static str,
     compact: bool,
 }
@@ -117,15 +137,22 @@ impl<'a> Checkpoint<'a> {
             None => return Err(fail("no format in its metadata".into())),
         }
         let config = metadata.get("config").ok_or_else(|| fail("no config in its metadata".into()))?;
-        Self::new(path, config, bytes, true)
+        let file = SafeTensors::deserialize(bytes).map_err(|e| fail(e.to_string()))?;
+        let tensors = file.tensors().into_iter().map(|(name, view)| (name, View::of(&view))).collect();
+        Self::new(path, config, tensors, true)
     }
 
-    /// `bytes` of a safetensors file and the text of its config.
-    pub fn folder(path: &Path, config: &str, bytes: &'a [u8]) -> Result<Self, Error> {
-        Self::new(path, config, bytes, false)
+    /// The tensors of a folder and the text of its config.
+    pub fn folder(path: &Path, config: &str, tensors: BTreeMap<String, View<'a>>) -> Result<Self, Error> {
+        Self::new(path, config, tensors, false)
     }
 
-    fn new(path: &Path, config: &str, bytes: &'a [u8], compact: bool) -> Result<Self, Error> {
+    fn new(
+        path: &Path,
+        config: &str,
+        tensors: BTreeMap<String, View<'a>>,
+        compact: bool,
+    ) -> Result<Self, Error> {
         let fail = |what: String| Error::Checkpoint { path: path.into(), what };
         let config: Config = serde_json::from_str(config).map_err(|e| fail(format!("its config: {e}")))?;
         if !config.has_a_possible_shape() {
@@ -134,8 +161,7 @@ impl<'a> Checkpoint<'a> {
         if let Some(what) = config.unknown() {
             return Err(fail(format!("its config has {what}")));
         }
-        let tensors = SafeTensors::deserialize(bytes).map_err(|e| fail(e.to_string()))?;
-        let prefix = if tensors.tensor("transformer.wte.weight").is_ok() { "transformer." } else { "" };
+        let prefix = if tensors.contains_key("transformer.wte.weight") { "transformer." } else { "" };
         Ok(Self { path: path.into(), config, tensors, prefix, compact })
     }
 
@@ -143,12 +169,16 @@ impl<'a> Checkpoint<'a> {
         Error::Checkpoint { path: self.path.clone(), what }
     }
 
+    fn tensor(&self, name: &str) -> Result<&View<'a>, Error> {
+        self.tensors.get(name).ok_or_else(|| self.fail(format!("tensor {name} is missing")))
+    }
+
     /// A vector of f32.
     pub fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, Error> {
         let name = format!("{}{name}", self.prefix);
-        let tensor = self.tensors.tensor(&name).map_err(|e| self.fail(format!("tensor {name}: {e}")))?;
-        let values = floats(tensor.dtype(), tensor.data()).ok_or_else(|| {
-            self.fail(format!("tensor {name} is {:?}, expected F32, F16 or BF16", tensor.dtype()))
+        let tensor = self.tensor(&name)?;
+        let values = floats(tensor.dtype, tensor.data).ok_or_else(|| {
+            self.fail(format!("tensor {name} is {:?}, expected F32, F16 or BF16", tensor.dtype))
         })?;
         if values.len() != len {
             return Err(self.fail(format!("tensor {name} has {} values, expected {len}", values.len())));
@@ -175,15 +205,14 @@ impl<'a> Checkpoint<'a> {
     }
 
     fn quantised(&self, name: &str, rows: usize, columns: usize) -> Result<Vec<f32>, Error> {
-        let tensor = self.tensors.tensor(name).map_err(|e| self.fail(format!("tensor {name}: {e}")))?;
-        let map = (name == "wte.weight").then(|| self.tensors.tensor("wte.rows").ok()).flatten();
-        let stored = tensor.shape().first().copied().unwrap_or(0);
-        let fits = tensor.dtype() == Dtype::I8 && tensor.shape() == [stored, columns];
+        let tensor = self.tensor(name)?;
+        let map = (name == "wte.weight").then(|| self.tensors.get("wte.rows")).flatten();
+        let stored = tensor.shape.first().copied().unwrap_or(0);
+        let fits = tensor.dtype == Dtype::I8 && tensor.shape == [stored, columns];
         if !fits || (map.is_none() && stored != rows) {
             return Err(self.fail(format!(
                 "tensor {name} is {:?} {:?}, expected I8 [{rows}, {columns}]",
-                tensor.dtype(),
-                tensor.shape()
+                tensor.dtype, tensor.shape
             )));
         }
         let scale = self.vector(&format!("{name}.scale"), stored)?;
@@ -191,7 +220,7 @@ impl<'a> Checkpoint<'a> {
         for row in 0..rows {
             let from = match &map {
                 Some(map) => map
-                    .data()
+                    .data
                     .get(row * 4..row * 4 + 4)
                     .and_then(|b| b.try_into().ok())
                     .map_or(usize::MAX, |bytes| {
@@ -199,7 +228,7 @@ impl<'a> Checkpoint<'a> {
                     }),
                 None => row,
             };
-            let Some(data) = (from < stored).then(|| &tensor.data()[from * columns..(from + 1) * columns])
+            let Some(data) = (from < stored).then(|| &tensor.data[from * columns..(from + 1) * columns])
             else {
                 return Err(self.fail(format!("tensor {name} lacks row {row}")));
             };
@@ -215,8 +244,8 @@ impl<'a> Checkpoint<'a> {
             return Ok(LEAST);
         }
         let name = format!("{}wte.weight", self.prefix);
-        let tensor = self.tensors.tensor(&name).map_err(|e| self.fail(format!("tensor {name}: {e}")))?;
-        match tensor.shape() {
+        let tensor = self.tensor(&name)?;
+        match tensor.shape.as_slice() {
             [rows, width] if *rows >= LEAST && *width == self.config.n_embd => Ok(*rows),
             shape => Err(self.fail(format!(
                 "tensor {name} is {shape:?}, expected [{LEAST} or more, {}] as the models of anticipation have it",

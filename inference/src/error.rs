@@ -11,7 +11,7 @@ pub enum Error {
     Read { path: PathBuf, source: std::io::Error },
     /// A checkpoint is not what it should be.
     #[error(
-        "{path}: {what}; expected a GPT-2 folder (config.json and model.safetensors) or a compact model file"
+        "{path}: {what}; expected a GPT-2 folder (config.json with model.safetensors, its shards or pytorch_model.bin) or a compact model file"
     )]
     Checkpoint { path: PathBuf, what: String },
     /// A prompt that no answer can be made for.
@@ -20,6 +20,9 @@ pub enum Error {
     /// Nobody waits for the answer any more.
     #[error("the answer was cancelled")]
     Cancelled,
+    /// The tensor library or its device failed.
+    #[error("the device could not compute: {0}; use the processor instead")]
+    Device(#[from] candle_core::Error),
     /// The model gave numbers that are not numbers.
     #[error("the model's output is not finite; its file is damaged: fetch or train it again")]
     NotFinite,

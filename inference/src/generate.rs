@@ -4,6 +4,7 @@
 
 use crate::error::Error;
 use crate::masks;
+use crate::model::Model;
 use crate::ops::{self, CONTROL, Token};
 use crate::vocabulary::{ANTICIPATE, AUTOREGRESS, DELTA};
 use std::collections::VecDeque;
@@ -191,4 +192,29 @@ fn pick(logits: &[f32], u: f64) -> Option<usize> {
         sum += f64::from(*share);
         sum > u * total
     })
+}
+
+/// The logits of `model` for [`generate`]: tokens that a call shares with the one before are not computed
+/// again, which changes no bit of them.
+pub fn logits_of(model: &Model) -> impl FnMut(&[u32]) -> Result<Vec<f32>, Error> + '_ {
+    let (mut cache, mut cached) = (model.cache(), Vec::<u32>::new());
+    move |ids| {
+        // The last one is always computed: its state is what is wanted.
+        let most = ids.len().saturating_sub(1);
+        let same = cached.iter().zip(&ids[..most]).take_while(|(a, b)| a == b).count();
+        cache.truncate(same);
+        cached.truncate(same);
+        let state = model.feed(&mut cache, &ids[same..]);
+        if state.is_empty() {
+            return Err(Error::Prompt(format!(
+                "{} tokens, the highest {}, where the model takes 1 to {} below {}",
+                ids.len(),
+                ids.iter().max().unwrap_or(&0),
+                model.positions(),
+                model.rows()
+            )));
+        }
+        cached.extend(&ids[same..]);
+        Ok(model.logits(&state, 0..u32::try_from(model.rows()).unwrap_or(u32::MAX)))
+    }
 }

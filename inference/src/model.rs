@@ -13,6 +13,7 @@ use std::sync::Arc;
 use crate::Error;
 use crate::checkpoint::{Checkpoint, Config};
 use crate::dot::{add_scaled, dot, products};
+use crate::files::Files;
 
 /// What a tick of the model's time is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,19 +87,10 @@ impl Cache {
 }
 
 impl Model {
-    /// A compact file, or a Hugging Face folder with `config.json` and `model.safetensors`.
+    /// A compact file, or a Hugging Face folder: `config.json` with `model.safetensors`, its shards, or
+    /// `pytorch_model.bin`.
     pub fn load(path: &Path) -> Result<Arc<Self>, Error> {
-        let read =
-            |path: &Path| std::fs::read(path).map_err(|source| Error::Read { path: path.into(), source });
-        let checkpoint_of = |config: &[u8], bytes: &[u8], path: &Path| {
-            let text = String::from_utf8_lossy(config);
-            Self::build(&Checkpoint::folder(path, &text, bytes)?, &stem(path))
-        };
-        if path.is_dir() {
-            let config = read(&path.join("config.json"))?;
-            return checkpoint_of(&config, &read(&path.join("model.safetensors"))?, path);
-        }
-        Self::build(&Checkpoint::compact(path, &read(path)?)?, &stem(path))
+        Self::build(&Files::read(path)?.checkpoint()?, &stem(path))
     }
 
     /// A compact file that is in memory already.
@@ -140,6 +132,11 @@ impl Model {
     /// What a tick is.
     pub fn frame(&self) -> TimeFrame {
         self.frame
+    }
+
+    /// Its shape.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// Tokens that it can look at.

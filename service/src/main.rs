@@ -1,13 +1,18 @@
 //! `continuo`: the engine of the plugin from the command line.
 //!
-//! One JSON document on stdout where data is printed, messages and progress on stderr, exit code 1 on failure.
+//! One JSON document on stdout where data is printed, messages and progress on stderr; exit code 1 on failure,
+//! 2 when the failure is the document (`error`) or the command line is wrong.
 
 mod continuing;
+mod exact;
+mod models;
 mod render;
 mod roll;
 mod song;
+mod tokens;
 
 use clap::{Parser, Subcommand};
+use serde_json::Value;
 
 /// Music that goes on: continue MIDI files with a music transformer on this machine.
 #[derive(Parser)]
@@ -25,20 +30,40 @@ struct Arguments {
 enum Command {
     /// Play on where a MIDI file ends. The file's own notes stay untouched; the answer begins at the next bar line.
     Continue(continuing::Continue),
+    /// A MIDI file as the model's tokens.
+    Tokens(tokens::Tokens),
+    /// What the model expects after some tokens.
+    Logits(exact::Logits),
+    /// Generate tokens exactly as the reference does.
+    Sample(exact::Sample),
+    /// The models on this machine.
+    #[command(subcommand)]
+    Models(models::Models),
 }
 
 fn main() -> std::process::ExitCode {
     let done = match Arguments::parse().command {
         Command::Continue(command) => command.run(),
+        Command::Tokens(command) => Ok(command.run()),
+        Command::Logits(command) => command.run(),
+        Command::Sample(command) => command.run(),
+        Command::Models(command) => command.run(),
     };
     match done {
         Ok(report) => {
-            println!("{report:#}");
-            std::process::ExitCode::SUCCESS
+            println!("{}", written(&report));
+            std::process::ExitCode::from(if report.get("error").is_some() { 2 } else { 0 })
         }
         Err(error) => {
             eprintln!("continuo: {error:#}");
             std::process::ExitCode::FAILURE
         }
     }
+}
+
+/// A line for each field, unless there are long lists of numbers.
+fn written(report: &Value) -> String {
+    let long = |value: &Value| value.as_array().is_some_and(|list| list.iter().any(Value::is_number));
+    let is_long = report.as_object().is_some_and(|fields| fields.values().any(long));
+    if is_long { report.to_string() } else { format!("{report:#}") }
 }

@@ -122,6 +122,7 @@ fn session(model: &Arc<Model>) -> Result<()> {
             max_per_onset: 6,
             sampling,
             answer,
+            ..Prompt::default()
         })?;
         session.next_note()?;
         first.push(began.elapsed().as_secs_f64());

@@ -41,3 +41,48 @@ pub fn crc32(ids: &[u32]) -> u32 {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| crc >> 1 ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 })
     })
 }
+
+/// A model folder made of one of the golden configs and its weights.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    /// `test` keeps apart tests that run at once.
+    pub fn of(test: &str, config: &str) -> Self {
+        let from = folder().join("model");
+        let weights = match config {
+            "config_55030_prefixed.json" => "model_55030_prefixed.safetensors",
+            _ => "model.safetensors",
+        };
+        let name = format!("continuo-{}-{test}-{config}", std::process::id());
+        let to = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&to).unwrap();
+        std::fs::copy(from.join(config), to.join("config.json")).unwrap();
+        std::fs::copy(from.join(weights), to.join("model.safetensors")).unwrap();
+        Self(to)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub fn singles(value: &Value) -> Vec<f32> {
+    floats(value).into_iter().map(|one| one as f32).collect()
+}
+
+/// Fails where two lists are further apart than 1e-4.
+pub fn near(what: &str, ours: &[f32], theirs: &[f32]) {
+    assert_eq!(ours.len(), theirs.len(), "{what}");
+    let far = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(far <= 1e-4, "{what}: {far} apart");
+}
+
+/// Mean and last of hidden states `(tokens, width)`.
+pub fn mean_and_last(states: &[f32], width: usize) -> (Vec<f32>, Vec<f32>) {
+    let tokens = states.len() / width;
+    let column = |i: usize| states.iter().skip(i).step_by(width).copied().map(f64::from).sum::<f64>();
+    let mean = (0..width).map(|i| (column(i) / tokens as f64) as f32).collect();
+    (mean, states[states.len() - width..].to_vec())
+}

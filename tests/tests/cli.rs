@@ -1,0 +1,193 @@
+//! The `continuo` binary as a user or a script calls it: documents, messages and exit codes.
+
+mod golden;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use continuo_tests::require;
+use serde_json::{Value, json};
+
+/// A folder of one test's own.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(test: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("continuo-cli-{}-{test}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
+        let path = self.0.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The binary beside this test's folder, as `cargo test --workspace` leaves it.
+fn binary(test: &str) -> Option<PathBuf> {
+    let folder = std::env::current_exe().unwrap();
+    let path = folder.parent()?.parent()?.join(format!("continuo{}", std::env::consts::EXE_SUFFIX));
+    let there = path.exists();
+    require::have(test, "binary", there, "make it with `cargo build -p continuo-service`").then_some(path)
+}
+
+fn run(binary: &Path, arguments: &[&str]) -> Output {
+    Command::new(binary).args(arguments).output().expect("the binary runs")
+}
+
+/// The document that a command prints.
+fn document(binary: &Path, arguments: &[&str]) -> Value {
+    let output = run(binary, arguments);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {message}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
+}
+
+/// Fails with code 1, nothing on stdout, and `word` in the message.
+fn fails(binary: &Path, arguments: &[&str], word: &str) {
+    let output = run(binary, arguments);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {message}");
+    assert!(output.stdout.is_empty(), "{arguments:?}");
+    assert!(message.contains(word), "{arguments:?}: {message}");
+}
+
+fn phrase(name: &str) -> String {
+    require::root().join("tests/phrases").join(name).to_str().unwrap().to_owned()
+}
+
+#[test]
+fn tokens_are_the_references_for_every_file() {
+    let Some(continuo) = binary("tokens") else { return };
+    let place = Place::new("tokens");
+    let mut refused = 0;
+    for entry in std::fs::read_dir(golden::folder().join("midi")).unwrap() {
+        let file = golden::read(&format!("midi/{}", entry.unwrap().file_name().to_str().unwrap()));
+        let path = place.file("a.mid", golden::base64(file["midi_b64"].as_str().unwrap()));
+        let output = run(&continuo, &["tokens", &path]);
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        if file["compound"]["ok"].is_null() {
+            assert_eq!(output.status.code(), Some(2), "{}", file["name"]);
+            assert!(document["error"].as_str().unwrap().contains("a.mid"), "{document}");
+            refused += 1;
+        } else {
+            assert_eq!(output.status.code(), Some(0), "{}", file["name"]);
+            assert_eq!(document["compound"], file["compound"]["ok"], "{}", file["name"]);
+            assert_eq!(golden::numbers(&document["events"]), golden::numbers(&file["events"]["ok"]));
+        }
+    }
+    assert!(refused > 3, "only {refused} were refused");
+    assert_eq!(run(&continuo, &["tokens", &place.path("absent.mid")]).status.code(), Some(2));
+}
+
+#[test]
+fn logits_and_hidden_states_are_the_references() {
+    let Some(continuo) = binary("logits") else { return };
+    let (place, folder) = (Place::new("logits"), golden::Folder::of("cli-logits", "config_inv.json"));
+    let model = folder.0.to_str().unwrap();
+    let file = golden::read("logits/logits.json");
+    let vectors = file["vectors"].as_array().unwrap();
+    let mine = vectors.iter().filter(|vector| vector["config"] == "config_inv.json").take(3);
+    for vector in mine {
+        let ids = place.file("ids.json", vector["ids"].to_string());
+        let document = document(&continuo, &["logits", "--model", model, "--tokens", &ids, "--hidden"]);
+        let logits = golden::singles(&document["logits"]);
+        for (row, theirs) in vector["sampled"].as_object().unwrap() {
+            let ours = logits[row.parse::<usize>().unwrap()];
+            golden::near(row, &[ours], &[theirs.as_f64().unwrap() as f32]);
+        }
+        let layers = document["hidden"].as_array().unwrap();
+        assert_eq!(layers.len(), 5);
+        for (ours, theirs) in layers.iter().zip(vector["hidden"].as_array().unwrap()) {
+            for part in ["mean", "last"] {
+                golden::near(part, &golden::singles(&ours[part]), &golden::singles(&theirs[part]));
+            }
+        }
+    }
+    let nonsense = place.file("ids.json", "[99999]");
+    fails(&continuo, &["logits", "--model", model, "--tokens", &nonsense], "99999");
+    fails(&continuo, &["logits", "--tokens", &place.file("ids.json", "{}")], "a list of token numbers");
+    fails(&continuo, &["logits", "--model", "/no/model", "--tokens", &nonsense], "/no/model");
+}
+
+#[test]
+fn exact_samples_are_the_references() {
+    let Some(continuo) = binary("sample") else { return };
+    let place = Place::new("sample");
+    let runs = golden::read("gen/gpt2.json");
+    let runs = runs.as_array().unwrap();
+    for name in ["config_inv.json", "config_plain.json"] {
+        let folder = golden::Folder::of("cli-sample", name);
+        for run in runs.iter().filter(|run| run["model"]["config"] == name) {
+            let mut request = run["kwargs"].clone();
+            request["top_p"] = run["top_p"].clone();
+            request["uniforms"] = run.get("uniforms").cloned().unwrap_or(Value::Null);
+            let request = place.file("request.json", request.to_string());
+            let model = folder.0.to_str().unwrap();
+            let answer = document(&continuo, &["sample", "--exact", "--model", model, "--request", &request]);
+            assert_eq!(answer["ok"], run["result"]["ok"], "{}", run["name"]);
+            assert_eq!(answer["sampled_tokens"], run["sampled_tokens"], "{}", run["name"]);
+        }
+    }
+    let unknown = place.file("request.json", json!({"end": 3}).to_string());
+    fails(&continuo, &["sample", "--exact", "--request", &unknown], "request.json");
+    assert_eq!(run(&continuo, &["sample", "--request", &unknown]).status.code(), Some(2));
+}
+
+#[test]
+fn models_are_found_by_name_in_the_models_folder_and_in_the_cache() {
+    let Some(continuo) = binary("models") else { return };
+    let (place, folder) =
+        (Place::new("models"), golden::Folder::of("cli-models", "config_55030_prefixed.json"));
+    let (mine, theirs) = ("data/continuo/models/small", "hf/hub/models--stanford-crfm--music-x-800k");
+    for file in ["config.json", "model.safetensors"] {
+        let bytes = std::fs::read(folder.0.join(file)).unwrap();
+        place.file(&format!("{mine}/{file}"), &bytes);
+        place.file(&format!("{theirs}/snapshots/abc/{file}"), &bytes);
+    }
+    place.file(&format!("{theirs}/refs/main"), "abc\n");
+    let run = |arguments: &[&str]| {
+        let (data, hub) = (place.path("data"), place.path("hf"));
+        let mut command = Command::new(&continuo);
+        command.args(arguments).env("XDG_DATA_HOME", data).env("HF_HOME", hub).env_remove("HF_HUB_CACHE");
+        let output = command.output().unwrap();
+        let document = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+        (output.status.code(), document, String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (_, list, _) = run(&["models", "list"]);
+    let names: Vec<_> = list["models"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
+    assert_eq!(names, ["default", "small", "stanford-crfm/music-x-800k"]);
+    let (_, path, _) = run(&["models", "path", "stanford-crfm/music-x-800k"]);
+    assert_eq!(path["path"], place.path(&format!("{theirs}/snapshots/abc")));
+    let (code, info, _) = run(&["models", "info", "small"]);
+    assert_eq!((code, &info["vocabulary"], &info["layers"]), (Some(0), &json!(55030), &json!(2)));
+    let (code, _, message) = run(&["models", "info", "absent"]);
+    assert!(code == Some(1) && message.contains("absent") && message.contains("models list"), "{message}");
+}
+
+#[test]
+fn a_song_goes_on() {
+    let Some(continuo) = binary("continue") else { return };
+    let place = Place::new("continue");
+    let (out, again) = (place.path("out.mid"), place.path("again.mid"));
+    let demo = phrase("demo.mid");
+    let document = document(&continuo, &["continue", &demo, "-o", &out, "--bars", "1"]);
+    assert!(document["answer_notes"].as_u64().unwrap() > 0, "{document}");
+    run(&continuo, &["continue", &demo, "-o", &again, "--bars", "1"]);
+    assert_eq!(std::fs::read(&out).unwrap(), std::fs::read(&again).unwrap(), "a seed repeats");
+    fails(&continuo, &["continue", &place.path("absent.mid"), "-o", &out], "absent.mid");
+    fails(&continuo, &["continue", &demo, "-o", &out, "--temperature", "9"], "--temperature");
+}
