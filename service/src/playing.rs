@@ -92,7 +92,7 @@ impl Playing {
         self.draw(song, answer)?;
         Ok(json!({
             "output": self.output, "render": self.render, "picture": self.picture,
-            "model": model.name(), "seed": self.seed, "temperature": self.temperature, "top_p": self.top_p,
+            "model": model.name(), "seed": self.seed, "temperature": short(self.temperature), "top_p": short(self.top_p),
             "prompt_notes": song.notes.len(), "answer_notes": answer.len(),
         }))
     }
@@ -117,4 +117,9 @@ impl Playing {
         let file = std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(roll::draw(std::io::BufWriter::new(file), &song.notes, answer, &bars)?)
     }
+}
+
+/// A number as it was typed: 0.95, not the nearest f32 in 16 digits.
+fn short(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or(f64::from(number))
 }
