@@ -3,13 +3,21 @@
 //! One JSON document on stdout where data is printed, messages and progress on stderr; exit code 1 on failure,
 //! 2 when the failure is the document (`error`) or the command line is wrong.
 
+mod accompanying;
+mod bridging;
 mod continuing;
+mod cut;
 mod exact;
+mod generating;
+mod listening;
 mod models;
+mod placing;
+mod playing;
 mod render;
 mod roll;
 mod song;
 mod tokens;
+mod varying;
 
 use clap::{Parser, Subcommand};
 use serde_json::Value;
@@ -30,6 +38,18 @@ struct Arguments {
 enum Command {
     /// Play on where a MIDI file ends. The file's own notes stay untouched; the answer begins at the next bar line.
     Continue(continuing::Continue),
+    /// Music from nothing.
+    Generate(generating::Generate),
+    /// Other instruments play along with a MIDI file.
+    Accompany(accompanying::Accompany),
+    /// Play from the end of one MIDI file to the start of another.
+    Bridge(bridging::Bridge),
+    /// Play some bars of a MIDI file anew.
+    Vary(varying::Vary),
+    /// A vector for a MIDI file, to compare it with others.
+    Embed(listening::Embed),
+    /// How much each note of a MIDI file surprises the model.
+    Score(listening::Score),
     /// A MIDI file as the model's tokens.
     Tokens(tokens::Tokens),
     /// What the model expects after some tokens.
@@ -44,6 +64,12 @@ enum Command {
 fn main() -> std::process::ExitCode {
     let done = match Arguments::parse().command {
         Command::Continue(command) => command.run(),
+        Command::Generate(command) => command.run(),
+        Command::Accompany(command) => command.run(),
+        Command::Bridge(command) => command.run(),
+        Command::Vary(command) => command.run(),
+        Command::Embed(command) => command.run(),
+        Command::Score(command) => command.run(),
         Command::Tokens(command) => Ok(command.run()),
         Command::Logits(command) => command.run(),
         Command::Sample(command) => command.run(),

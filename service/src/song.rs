@@ -5,6 +5,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use crate::cut::cut;
+use continuo_inference::compound::to_score;
 use continuo_timeline::{Beats, Bpm, Channel, Instrument, Key, Meter, Note, Velocity};
 use midly::{Format, Header, MetaMessage, MidiMessage, Smf, Timing, TrackEvent, TrackEventKind};
 
@@ -51,6 +53,17 @@ impl Song {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, SongError> {
         let bytes = std::fs::read(path).map_err(|source| SongError::Read { path: path.into(), source })?;
+        match Self::parse(path, bytes) {
+            Ok(song) if song.notes.is_empty() => Err(SongError::Empty { path: path.into() }),
+            song => song,
+        }
+    }
+
+    /// A song without notes, in four quarters.
+    pub fn blank(tempo: Bpm) -> Result<Self, SongError> {
+        let path = Path::new("a new song");
+        let bytes = to_score(&[], tempo, Meter::COMMON)
+            .map_err(|error| SongError::Parse { path: path.into(), reason: error.to_string() })?;
         Self::parse(path, bytes)
     }
 
@@ -72,9 +85,6 @@ impl Song {
             reader.take(tick, event);
         }
         let (notes, tempos, meters) = reader.finish();
-        if notes.is_empty() {
-            return Err(SongError::Empty { path: path.into() });
-        }
         Ok(Self { notes, tempos, meters, division, bytes })
     }
 
@@ -117,6 +127,26 @@ impl Song {
             seconds += (until - from.0) * 60.0 / tempo.0;
         }
         seconds
+    }
+
+    /// The song without the notes that begin from `from` to before `to`.
+    pub fn without(&self, from: Beats, to: Beats) -> Self {
+        // PANIC: the same bytes were parsed when the song was read.
+        let mut smf = Smf::parse(&self.bytes).expect("parsed before");
+        let tick = |at: Beats| u64::from(ticks(at, f64::from(self.division)));
+        smf.tracks.iter_mut().for_each(|track| cut(track, &(tick(from)..tick(to))));
+        let mut bytes = Vec::new();
+        // PANIC: writing to a Vec cannot fail.
+        smf.write_std(&mut bytes).expect("a Vec grows");
+        let mut notes = self.notes.clone();
+        notes.retain(|note| !(tick(from)..tick(to)).contains(&tick(note.at)));
+        Self {
+            notes,
+            tempos: self.tempos.clone(),
+            meters: self.meters.clone(),
+            division: self.division,
+            bytes,
+        }
     }
 
     /// The file as it came, with `answer` in tracks of their own, one for each instrument.

@@ -119,7 +119,7 @@ fn logits_and_hidden_states_are_the_references() {
     }
     let nonsense = place.file("ids.json", "[99999]");
     fails(&continuo, &["logits", "--model", model, "--tokens", &nonsense], "99999");
-    fails(&continuo, &["logits", "--tokens", &place.file("ids.json", "{}")], "a list of token numbers");
+    fails(&continuo, &["logits", "--tokens", &place.file("object.json", "{}")], "a list of token numbers");
     fails(&continuo, &["logits", "--model", "/no/model", "--tokens", &nonsense], "/no/model");
 }
 
@@ -190,4 +190,93 @@ fn a_song_goes_on() {
     assert_eq!(std::fs::read(&out).unwrap(), std::fs::read(&again).unwrap(), "a seed repeats");
     fails(&continuo, &["continue", &place.path("absent.mid"), "-o", &out], "absent.mid");
     fails(&continuo, &["continue", &demo, "-o", &out, "--temperature", "9"], "--temperature");
+}
+
+/// Notes of a file as `continuo tokens` gives them: onset, duration, key, instrument, velocity.
+fn notes(binary: &Path, path: &str) -> Vec<Vec<i64>> {
+    let document = document(binary, &["tokens", path]);
+    golden::numbers(&document["compound"]).chunks(5).map(<[i64]>::to_vec).collect()
+}
+
+#[test]
+fn music_is_made_alone_and_along() {
+    let Some(continuo) = binary("generate and accompany") else { return };
+    let place = Place::new("alone");
+    let (out, wave) = (place.path("out.mid"), place.path("out.wav"));
+    let alone = ["generate", "--instruments", "33,128", "--bars", "2", "-o", &out, "--render", &wave];
+    document(&continuo, &alone);
+    let made = notes(&continuo, &out);
+    // Two bars of four quarters at 120: 4 s.
+    assert!(made.iter().all(|note| [33, 128].contains(&note[3]) && note[0] < 400), "{made:?}");
+    assert_eq!(&std::fs::read(&wave).unwrap()[..4], b"RIFF");
+    let demo = phrase("demo.mid");
+    document(&continuo, &["accompany", &demo, "--instruments", "33", "-o", &out]);
+    let (theirs, made) = (notes(&continuo, &demo), notes(&continuo, &out));
+    let melody: Vec<_> = made.iter().filter(|note| note[3] == 0).cloned().collect();
+    assert_eq!(melody, theirs, "the melody stays as it is");
+    assert!(made.iter().any(|note| note[3] == 33), "{made:?}");
+    fails(&continuo, &["accompany", &place.path("absent.mid"), "-o", &out], "absent.mid");
+    fails(&continuo, &["generate", "--top-p", "2", "-o", &out], "--top-p");
+    assert_eq!(run(&continuo, &["generate", "--instruments", "129", "-o", &out]).status.code(), Some(2));
+    fails(&continuo, &["generate", "--bars", "1", "-o", &place.path("no/such/out.mid")], "no/such");
+}
+
+#[test]
+fn bars_are_bridged_and_varied_and_all_others_stay() {
+    let Some(continuo) = binary("bridge and vary") else { return };
+    let place = Place::new("between");
+    let (out, demo) = (place.path("out.mid"), phrase("demo.mid"));
+    let report = document(&continuo, &["bridge", &demo, &demo, "--bars", "2", "-o", &out]);
+    let gap = report["answer_to_beat"].as_f64().unwrap() - report["answer_from_beat"].as_f64().unwrap();
+    assert!((gap - 8.0).abs() < 1e-9, "{report}");
+    let (theirs, made) = (notes(&continuo, &demo), notes(&continuo, &out));
+    assert_eq!(made.len() as u64, 2 * theirs.len() as u64 + report["answer_notes"].as_u64().unwrap());
+    assert_eq!(made[..theirs.len()], theirs[..], "the first file stays as it is");
+    let keys = |notes: &[Vec<i64>]| {
+        let mut keys: Vec<i64> = notes.iter().map(|note| note[2]).collect();
+        keys.sort_unstable();
+        keys
+    };
+    assert_eq!(keys(&made[made.len() - theirs.len()..]), keys(&theirs), "so does the second");
+    document(&continuo, &["vary", &demo, "--from", "2", "-o", &out]);
+    let made = notes(&continuo, &out);
+    // A bar at 108 is 222.2 ticks of 10 ms.
+    let outside = |notes: &[Vec<i64>]| -> Vec<_> {
+        notes.iter().filter(|note| !(222..444).contains(&note[0])).cloned().collect()
+    };
+    assert_eq!(outside(&made), outside(&theirs));
+    assert_ne!(made, theirs);
+    fails(&continuo, &["vary", &demo, "--from", "90", "-o", &out], "--from");
+    fails(&continuo, &["bridge", &demo, &place.path("absent.mid"), "-o", &out], "absent.mid");
+}
+
+#[test]
+fn music_is_listened_to() {
+    let Some(continuo) = binary("embed and score") else { return };
+    let (place, folder) = (Place::new("listen"), golden::Folder::of("cli-listen", "config_inv.json"));
+    let model = folder.0.to_str().unwrap();
+    let pieces = golden::read("logits/embed_server_style.json");
+    for piece in pieces.as_array().unwrap() {
+        let midi = golden::read(&format!("midi/{}.json", piece["midi"].as_str().unwrap()));
+        let path = place.file("a.mid", golden::base64(midi["midi_b64"].as_str().unwrap()));
+        let ours = document(&continuo, &["embed", &path, "--model", model]);
+        if piece["midi"] == "beyond_100s" {
+            // What was deployed goes on where onsets have no tokens any more; we stop there.
+            assert_eq!(ours["tokens"], 3);
+        } else {
+            assert_eq!(ours["tokens"], piece["n_tokens"], "{}", piece["midi"]);
+            let theirs = golden::singles(&piece["layers"]["-3"]);
+            golden::near(&piece["midi"].to_string(), &golden::singles(&ours["embedding"]), &theirs);
+        }
+        let score = document(&continuo, &["score", &path, "--model", model]);
+        let nats = golden::floats(&score["nats"]);
+        assert_eq!(nats.len() * 3, golden::numbers(&midi["events"]["ok"]).len());
+        assert!(nats.iter().all(|nats| nats.is_finite() && *nats > 0.0), "{nats:?}");
+    }
+    let demo = phrase("demo.mid");
+    let score = document(&continuo, &["score", &demo]);
+    // Three tokens drawn blindly from their rows would cost ln(10000 * 1000 * 16513) = 25.8 nats.
+    assert!(score["nats_per_event"].as_f64().unwrap() < 15.0, "{score}");
+    fails(&continuo, &["embed", &demo, "--layer", "9"], "layer 9");
+    fails(&continuo, &["score", &place.path("absent.mid")], "absent.mid");
 }

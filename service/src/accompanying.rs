@@ -1,0 +1,41 @@
+//! `continuo accompany`: other instruments play along with a file.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, value_parser};
+use continuo_inference::tasks;
+use serde_json::Value;
+
+use crate::placing::Placing;
+use crate::playing::{self, Playing};
+use crate::song::Song;
+
+/// Arguments of `continuo accompany`.
+#[derive(Args)]
+pub struct Accompany {
+    /// The MIDI file with the melody; it stays as it is.
+    input: PathBuf,
+    /// Who plays along: General MIDI programs from 0, 128 for drums; separated by commas.
+    #[arg(long, value_delimiter = ',', default_value = "32", value_parser = value_parser!(u8).range(0..=128))]
+    instruments: Vec<u8>,
+    #[command(flatten)]
+    playing: Playing,
+}
+
+impl Accompany {
+    /// Runs the command.
+    pub fn run(&self) -> Result<Value> {
+        let model = self.playing.model()?;
+        let song = Song::read(&self.input)?;
+        let end = song.bar_after(song.end());
+        let origin = song.bar_before(song.notes.first().map_or(end, |note| note.at));
+        let frame = playing::frame(&model, &song, origin, origin);
+        let melody = frame.events(&song.notes);
+        let instruments = self.instruments.clone();
+        let prompt = tasks::accompany(melody, instruments, frame.tick(end), self.playing.sampling());
+        let answer =
+            self.playing.play(&model, prompt, &Placing::new(&song, frame, end, &self.instruments))?;
+        self.playing.finish(&song, &answer, &model)
+    }
+}

@@ -1,0 +1,41 @@
+//! `continuo generate`: music from nothing.
+
+use anyhow::Result;
+use clap::{Args, value_parser};
+use continuo_inference::tasks;
+use continuo_timeline::{Beats, Bpm, Meter};
+use serde_json::Value;
+
+use crate::placing::Placing;
+use crate::playing::{self, Playing};
+use crate::song::Song;
+
+/// Arguments of `continuo generate`.
+#[derive(Args)]
+pub struct Generate {
+    /// Who plays: General MIDI programs from 0, 128 for drums; separated by commas.
+    #[arg(long, value_delimiter = ',', default_value = "0", value_parser = value_parser!(u8).range(0..=128))]
+    instruments: Vec<u8>,
+    /// Length in bars of four quarters.
+    #[arg(long, default_value_t = 8, value_parser = value_parser!(u16).range(1..=256))]
+    bars: u16,
+    /// Tempo in quarter notes a minute.
+    #[arg(long, default_value_t = 120, value_parser = value_parser!(u16).range(20..=300))]
+    tempo: u16,
+    #[command(flatten)]
+    playing: Playing,
+}
+
+impl Generate {
+    /// Runs the command.
+    pub fn run(&self) -> Result<Value> {
+        let model = self.playing.model()?;
+        let song = Song::blank(Bpm(f64::from(self.tempo)))?;
+        let end = Beats(f64::from(self.bars) * Meter::COMMON.bar().0);
+        let frame = playing::frame(&model, &song, Beats(0.0), Beats(0.0));
+        let prompt = tasks::generate(self.instruments.clone(), frame.tick(end), self.playing.sampling());
+        let answer =
+            self.playing.play(&model, prompt, &Placing::new(&song, frame, end, &self.instruments))?;
+        self.playing.finish(&song, &answer, &model)
+    }
+}

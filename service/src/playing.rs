@@ -1,0 +1,125 @@
+//! What all commands that play have in common: the model, how it draws, and where the result goes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use continuo_inference::{Model, Prompt, Sampling, Session, TimeFrame, tasks};
+use continuo_music::frame::Frame;
+use continuo_timeline::{Beats, Note};
+use serde_json::{Value, json};
+
+use crate::placing::Placing;
+use crate::song::Song;
+use crate::{models, render, roll};
+
+/// Arguments of every command that plays.
+#[derive(Args)]
+pub struct Playing {
+    /// Where the MIDI file is written.
+    #[arg(short, long, value_name = "OUT.mid")]
+    pub output: PathBuf,
+    /// A checkpoint folder, a compact model file, or a name (`continuo models list`); the built-in model if absent.
+    #[arg(long, value_name = "PATH")]
+    model: Option<String>,
+    /// Seed of all random draws: the same seed gives the same notes.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Softmax temperature, 0.01 to 2: lower is safer, higher is wilder.
+    #[arg(long, default_value_t = 1.0)]
+    temperature: f32,
+    /// Nucleus mass, 0 to 1; 0 always takes the likeliest.
+    #[arg(long, default_value_t = 0.95)]
+    top_p: f32,
+    /// Also render the result through the built-in sound to a WAV file (48 kHz, stereo).
+    #[arg(long, value_name = "OUT.wav")]
+    render: Option<PathBuf>,
+    /// Also draw a piano roll of the result to a PNG file.
+    #[arg(long, value_name = "OUT.png")]
+    picture: Option<PathBuf>,
+}
+
+/// The frame of a model: tick 0 is the bar line `origin`, and a tick in seconds is one at the tempo there.
+pub fn frame(model: &Model, song: &Song, origin: Beats, at: Beats) -> Frame {
+    match model.frame() {
+        TimeFrame::Beats { ticks_per_beat } => Frame::beats(ticks_per_beat, origin),
+        TimeFrame::Seconds => Frame::seconds(song.tempo(at), origin),
+    }
+}
+
+impl Playing {
+    /// The model, once the arguments are known to be sound.
+    pub fn model(&self) -> Result<Arc<Model>> {
+        if !(0.01..=2.0).contains(&self.temperature) {
+            bail!("--temperature {} is outside 0.01 to 2", self.temperature);
+        }
+        if !(0.0..=1.0).contains(&self.top_p) {
+            bail!("--top-p {} is outside 0 to 1", self.top_p);
+        }
+        models::load(self.model.as_deref())
+    }
+
+    /// How answers are drawn.
+    pub fn sampling(&self) -> Sampling {
+        Sampling { temperature: self.temperature, top_p: self.top_p, seed: self.seed }
+    }
+
+    /// Answers `prompt`, with a bar on stderr. At least a note, or an error.
+    pub fn play(&self, model: &Arc<Model>, prompt: Prompt, placing: &Placing<'_>) -> Result<Vec<Note>> {
+        let start = prompt.start;
+        let progress = indicatif::ProgressBar::new(u64::try_from(prompt.end - start).unwrap_or(0));
+        if let Ok(style) = indicatif::ProgressStyle::with_template("{bar:40} {percent}% of the answer") {
+            progress.set_style(style);
+        }
+        let mut session = Session::new(Arc::clone(model));
+        let events = tasks::answer(&mut session, prompt, |event| {
+            progress.set_position(u64::try_from(event.onset - start).unwrap_or(0));
+        })?;
+        progress.finish_and_clear();
+        if events.is_empty() {
+            bail!("the model played nothing; try another --seed or a higher --temperature");
+        }
+        Ok(events.iter().map(|event| placing.note(event)).collect())
+    }
+
+    /// Writes `song` with `answer`, and what else was asked for; gives the report.
+    pub fn finish(&self, song: &Song, answer: &[Note], model: &Model) -> Result<Value> {
+        std::fs::write(&self.output, song.with_answer(answer)).with_context(|| {
+            format!("cannot write {}; check the folder and its rights", self.output.display())
+        })?;
+        self.render(song, answer)?;
+        self.draw(song, answer)?;
+        Ok(json!({
+            "output": self.output, "render": self.render, "picture": self.picture,
+            "model": model.name(), "seed": self.seed, "temperature": short(self.temperature), "top_p": short(self.top_p),
+            "prompt_notes": song.notes.len(), "answer_notes": answer.len(),
+        }))
+    }
+
+    fn render(&self, song: &Song, answer: &[Note]) -> Result<()> {
+        if let Some(path) = &self.render {
+            let all: Vec<Note> = song.notes.iter().chain(answer).copied().collect();
+            render::render(path, &all, |at| song.seconds(at))?;
+        }
+        Ok(())
+    }
+
+    fn draw(&self, song: &Song, answer: &[Note]) -> Result<()> {
+        let Some(path) = &self.picture else { return Ok(()) };
+        let all = || song.notes.iter().chain(answer);
+        let first = all().map(|note| note.at.0).fold(f64::INFINITY, f64::min);
+        let end = all().map(|note| note.at.0 + note.len.0).fold(0.0, f64::max);
+        let mut bars = vec![song.bar_before(Beats(first))];
+        while let Some(&last) = bars.last().filter(|last| last.0 < end) {
+            bars.push(song.bar_after(Beats(last.0 + 0.01)));
+        }
+        let file = std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(roll::draw(std::io::BufWriter::new(file), &song.notes, answer, &bars)?)
+    }
+}
+
+/// A number as it was typed: 0.95, not the nearest f32 in 16 digits.
+fn short(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or(f64::from(number))
+}
