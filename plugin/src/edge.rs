@@ -119,7 +119,8 @@ fn host(transport: &Transport) -> Host {
         }
         _ => None,
     };
-    Host { playing: transport.playing, song: transport.pos_beats(), tempo: transport.tempo, meter }
+    let looped = transport.loop_range_beats();
+    Host { playing: transport.playing, song: transport.pos_beats(), tempo: transport.tempo, meter, looped }
 }
 
 /// A burst of more controllers than this at one sample is a host restoring itself, not a player.

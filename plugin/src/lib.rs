@@ -14,6 +14,7 @@ pub mod link;
 mod metronome;
 pub mod models;
 pub mod params;
+mod parts;
 pub mod passed;
 pub mod presets;
 pub mod processor;

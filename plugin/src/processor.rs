@@ -19,6 +19,7 @@ use crate::events::{Events, Input, Output};
 use crate::link::AudioSide;
 use crate::metronome::Metronome;
 use crate::params::{ContinuoParams, MidiOut, PRESSES, Source, Yield};
+use crate::parts::{CLICKS, answer_part};
 use crate::passed::Passed;
 use crate::takes::TakeTable;
 use crate::view::View;
@@ -122,6 +123,9 @@ impl Audio {
     fn transport(&mut self, host: &Host, events: &mut impl Events) {
         let internal = self.tap_tempo.unwrap_or(Bpm(f64::from(self.params.tempo.value())));
         let cut = self.clock.begin(host, internal);
+        if self.clock.take_wrap() {
+            self.takes.seek(self.clock.song());
+        }
         if let Some(why) = cut {
             if why == Cut::Transport {
                 self.metronome.start();
@@ -488,12 +492,4 @@ impl Audio {
         }
         self.view.voices.store(u32::try_from(self.synth.voices()).unwrap_or(0), Ordering::Relaxed);
     }
-}
-
-/// Part of the built-in sound that the metronome plays on.
-const CLICKS: Channel = Channel(32);
-
-/// Generated notes sound on parts of their own (16 to 31), so that a player's note-off does not end them.
-fn answer_part(channel: Channel) -> Channel {
-    Channel(channel.0 | 16)
 }

@@ -102,3 +102,23 @@ fn an_accompaniment_plays_around_the_take() {
     assert_eq!(onsets(&alone).len(), taken);
     assert!(onsets(&both).len() > taken + 3, "{} notes, {taken} of them the take's", onsets(&both).len());
 }
+
+#[test]
+fn an_answer_goes_on_around_a_loop() {
+    let straight = offline(&[], 480).play(&parse(PHRASE), &Song::steady(120.0), 13.0, 480);
+    let mut song = Song::steady(120.0);
+    song.looped = Some((0.0, 12.0));
+    // The song wraps at beat 12 (6 s), while the answer to the phrase plays.
+    let looped = offline(&[], 480).play(&parse(PHRASE), &song, 13.0, 480);
+    assert!(onsets(&straight).iter().any(|at| *at > 7 * SECOND), "an answer beyond the wrap");
+    assert_eq!(onsets(&looped), onsets(&straight));
+}
+
+#[test]
+fn an_answer_sounds_at_every_block_size() {
+    for block in [32, 64, 512] {
+        let out = offline(&[], block).play(&parse(PHRASE), &Song::steady(120.0), 8.0, block);
+        let first = usize::try_from(onsets(&out)[0]).unwrap();
+        assert!(out.peak(first + 100..first + 4800) > 0.01, "silent at blocks of {block}");
+    }
+}

@@ -17,6 +17,8 @@ pub struct Host {
     pub tempo: Option<f64>,
     /// Time signature, if it says so.
     pub meter: Option<Meter>,
+    /// Song positions between which it loops, if it does.
+    pub looped: Option<(f64, f64)>,
 }
 
 /// Where the music stands at the current sample.
@@ -29,6 +31,7 @@ pub struct Clock {
     meter: Meter,
     playing: bool,
     epoch: Epoch,
+    wrapped: bool,
     grid: f64, // number of the next grid point on the line
 }
 
@@ -52,6 +55,7 @@ impl Clock {
             meter: Meter::COMMON,
             playing: false,
             epoch: Epoch(0),
+            wrapped: false,
             grid: 0.0,
         }
     }
@@ -66,6 +70,12 @@ impl Clock {
         let song = host.song.filter(|song| song.is_finite() && song.abs() < 1e9 && host.playing);
         let cut = match (song, host.playing == self.playing) {
             (song, false) => Some((song, Cut::Transport)),
+            (Some(song), true) if self.wraps(song, host.looped) => {
+                self.wrapped = true;
+                self.song -= host.looped.map_or(0.0, |(from, to)| to - from);
+                self.drift(song);
+                None
+            }
             (Some(song), true) if libm::fabs(song - self.song) > JUMP => Some((Some(song), Cut::Seek)),
             (Some(song), true) => {
                 self.drift(song);
@@ -77,6 +87,21 @@ impl Clock {
         let (song, why) = cut?;
         self.jump(song.unwrap_or(self.song));
         Some(why)
+    }
+
+    /// Whether the host is back at the start of a loop of whole beats, where it was expected behind its end: the
+    /// line runs on, and what is planned stays.
+    fn wraps(&self, song: f64, looped: Option<(f64, f64)>) -> bool {
+        let Some(length) = looped.map(|(from, to)| to - from).filter(|length| *length > JUMP) else {
+            return false;
+        };
+        let whole = libm::fabs(length - libm::round(length)) < 1e-6;
+        whole && libm::fabs(self.song - length - song) < 1.01 / HOST_TICKS
+    }
+
+    /// Whether the song wrapped around a loop since this was asked last. Realtime: yes.
+    pub fn take_wrap(&mut self) -> bool {
+        core::mem::take(&mut self.wrapped)
     }
 
     /// The host is a little elsewhere than its tempo led to expect: it is right, but the line never goes back
@@ -193,7 +218,7 @@ mod tests {
     use super::*;
 
     fn host(song: f64, tempo: f64) -> Host {
-        Host { playing: true, song: Some(song), tempo: Some(tempo), meter: None }
+        Host { playing: true, song: Some(song), tempo: Some(tempo), meter: None, looped: None }
     }
 
     /// Grid points passed, as (sample, 24ths of a beat), for blocks of `block` samples.
@@ -254,6 +279,21 @@ mod tests {
         assert!((clock.line().0 - 1.0).abs() < 1e-9);
         assert_eq!(clock.begin(&Host { tempo: Some(f64::NAN), ..Host::default() }, Bpm(60.0)), None);
         assert_eq!(clock.tempo(), Bpm(60.0));
+    }
+
+    #[test]
+    fn a_loop_of_whole_beats_goes_on_and_another_is_a_seek() {
+        for (to, cut) in [(4.0, None), (4.5, Some(Cut::Seek))] {
+            let mut clock = Clock::new(48_000.0);
+            clock.begin(&host(to - 1.0, 120.0), Bpm(120.0));
+            clock.advance(24_000);
+            let before = clock.line().0;
+            let wrap = Host { looped: Some((0.0, to)), ..host(0.0, 120.0) };
+            assert_eq!(clock.begin(&wrap, Bpm(120.0)), cut);
+            assert_eq!(clock.take_wrap(), cut.is_none());
+            assert_eq!(clock.song().0, 0.0);
+            assert!(cut.is_some() || clock.line().0 == before);
+        }
     }
 
     #[test]

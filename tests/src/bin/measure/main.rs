@@ -132,7 +132,7 @@ fn row(source: &Source, phrase: &Phrase, tempo: f64, blocks: &[u32]) {
     let same = all.iter().all(|notes| *notes == all[0]);
     let first = all.iter().filter_map(|n| n.first()).map(|n| beats(n.at, &song)).fold(0.0, f64::max);
     let (after, detection) = (first - phrase.end(), first - phrase.detected());
-    let sound = sound.map_or("none".into(), |samples| samples.to_string());
+    let sound = sound.map_or("-".into(), |samples| samples.to_string());
     println!(
         "{:<11} {tempo:>4}  {:>5}  {grid:>9.2} sa  {sound:>6} sa  {after:>8.3} beats {:>7.0} ms  {detection:>9.3} beats  {hanging:>7}  {same}",
         phrase.name,
