@@ -40,10 +40,14 @@ pub struct Answer {
     _life: Arc<()>,
 }
 
-struct Job {
-    prompt: Prompt,
-    out: Sender<Step>,
-    alive: Weak<()>,
+enum Job {
+    Answer {
+        prompt: Prompt,
+        out: Sender<Step>,
+        alive: Weak<()>,
+    },
+    /// Only computes the prompt, if nothing else is to do.
+    Prepare(Prompt),
 }
 
 /// An answer that is being made.
@@ -99,9 +103,17 @@ impl Engine {
     pub fn answer(&self, prompt: Prompt) -> Answer {
         let (out, notes) = unbounded();
         let life = Arc::new(());
-        let job = Job { prompt, out, alive: Arc::downgrade(&life) };
+        let job = Job::Answer { prompt, out, alive: Arc::downgrade(&life) };
         let sent = self.asks.as_ref().is_some_and(|asks| self.thread.is_some() && asks.send(job).is_ok());
         Answer { notes, over: !sent, _life: life }
+    }
+
+    /// Computes a prompt ahead of need, when no answer is open: one that begins alike starts sooner.
+    pub fn prepare(&self, prompt: Prompt) {
+        if let Some(asks) = &self.asks {
+            // An engine that has ended has nothing to prepare for.
+            let _ = asks.send(Job::Prepare(prompt));
+        }
     }
 
     /// Milliseconds a token took lately; 0 before the first.
@@ -188,15 +200,15 @@ impl Bench {
 
     /// Finds a session for the job: the one that has most of its prompt.
     fn begin(&mut self, job: Job) {
-        let Job { prompt, out, alive } = job;
+        let (prompt, out, alive) = match job {
+            Job::Answer { prompt, out, alive } => (prompt, out, alive),
+            Job::Prepare(prompt) if self.open.is_empty() => return self.prepare(prompt),
+            Job::Prepare(_) => return,
+        };
         if alive.strong_count() == 0 {
             return;
         }
-        let shared = self.idle.iter().map(|session| session.shares(&prompt)).enumerate();
-        let mut session = match shared.max_by_key(|(_, tokens)| *tokens) {
-            Some((index, tokens)) if tokens > 1 || self.idle.len() >= MOST_IDLE => self.idle.remove(index),
-            _ => Session::new(Arc::clone(&self.model)),
-        };
+        let mut session = self.session_for(&prompt);
         let (life, closing) = (alive.clone(), Arc::clone(&self.closing));
         session.work_while(move || life.strong_count() > 0 && !closing.load(Ordering::Relaxed));
         match session.begin(prompt) {
@@ -205,6 +217,26 @@ impl Bench {
                 let _ = out.send(Step::Failed(error.to_string()));
                 self.idle.push(session);
             }
+        }
+    }
+
+    fn prepare(&mut self, prompt: Prompt) {
+        let mut session = self.session_for(&prompt);
+        let closing = Arc::clone(&self.closing);
+        session.work_while(move || !closing.load(Ordering::Relaxed));
+        // What is wrong with the prompt is told when an answer to it is asked for.
+        let done = catch_unwind(AssertUnwindSafe(|| session.begin(prompt).and_then(|()| session.prepare())));
+        if done.is_ok() {
+            self.idle.push(session);
+        }
+    }
+
+    /// An idle session, the one that has most of the prompt, or a new one.
+    fn session_for(&mut self, prompt: &Prompt) -> Session {
+        let shared = self.idle.iter().map(|session| session.shares(prompt)).enumerate();
+        match shared.max_by_key(|(_, tokens)| *tokens) {
+            Some((index, tokens)) if tokens > 1 || self.idle.len() >= MOST_IDLE => self.idle.remove(index),
+            _ => Session::new(Arc::clone(&self.model)),
         }
     }
 

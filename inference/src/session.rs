@@ -136,6 +136,14 @@ impl Session {
         Ok(())
     }
 
+    /// Computes the prompt that [`Self::begin`] set, so that another that shares its beginning starts sooner.
+    pub(crate) fn prepare(&mut self) -> Result<(), Error> {
+        let Some(mut ask) = self.ask.take() else { return Ok(()) };
+        ask.take_controls();
+        self.make_room(&mut ask);
+        self.feed(&ask.tokens())
+    }
+
     /// The next note, or `None` when the answer is complete.
     pub fn next_note(&mut self) -> Result<Option<Event>, Error> {
         let Some(mut ask) = self.ask.take() else { return Ok(None) };

@@ -146,3 +146,21 @@ fn damaged_files_are_refused_by_name() {
         assert!(error.contains("the built-in model"), "{error}");
     }
 }
+
+#[test]
+fn what_was_prepared_changes_no_answer() {
+    let (model, expected) = (model(), answer(&mut Session::new(model()), prompt(4)));
+    let engine = Engine::shared(model);
+    // The prompt as it grew, a note at a time.
+    for length in [3, 7, 12, 16] {
+        let mut part = prompt(4);
+        part.history.truncate(length);
+        engine.prepare(part);
+    }
+    let mut asked = engine.answer(prompt(4));
+    let mut notes = Vec::new();
+    while let Step::Note(event) = asked.wait() {
+        notes.push(event);
+    }
+    assert_eq!(notes, expected);
+}

@@ -85,6 +85,25 @@ pub struct Asking {
     retries: u32,
 }
 
+/// Lets the engine compute what an answer to this question would begin with.
+pub fn prepare(engine: &Engine, question: &Question, settings: &Settings) {
+    let recent = recent(question);
+    if !recent.is_empty() {
+        let frame = frame(engine, question, &recent);
+        engine.prepare(prompt(&frame, recent, question, settings, 0));
+    }
+}
+
+fn frame(engine: &Engine, question: &Question, recent: &[Note]) -> Frame {
+    let first = recent.first().map_or(question.start, |note| note.at);
+    let known = question.controls.iter().map(|note| note.at);
+    let origin = question.bar_before(known.fold(first, |a, b| if b.0 < a.0 { b } else { a }).0);
+    match engine.model().frame() {
+        TimeFrame::Beats { ticks_per_beat } => Frame::beats(ticks_per_beat, origin),
+        TimeFrame::Seconds => Frame::seconds(question.tempo, origin),
+    }
+}
+
 impl Asking {
     /// Asks.
     pub fn new(
@@ -95,14 +114,7 @@ impl Asking {
         epoch: Epoch,
     ) -> Self {
         let recent = recent(&question);
-        let first = recent.first().map_or(question.start, |note| note.at);
-        let first =
-            question.controls.iter().map(|note| note.at).fold(first, |a, b| if b.0 < a.0 { b } else { a });
-        let origin = question.bar_before(first.0);
-        let frame = match engine.model().frame() {
-            TimeFrame::Beats { ticks_per_beat } => Frame::beats(ticks_per_beat, origin),
-            TimeFrame::Seconds => Frame::seconds(question.tempo, origin),
-        };
+        let frame = frame(&engine, &question, &recent);
         let heard = question.notes.clone();
         let prompt = prompt(&frame, recent, &question, &settings, number);
         Self {

@@ -12,7 +12,7 @@ use continuo_timeline::{
 };
 
 use super::along::Along;
-use super::asking::{Asking, Question};
+use super::asking::{Asking, Question, prepare};
 use crate::journal::Journal;
 use crate::link::WorkerSide;
 use crate::state::{Take, TakeNote, TakeStore};
@@ -23,6 +23,8 @@ const LEAD: f64 = 0.125;
 /// The end of a phrase that can be foreseen is answered this long before it comes, so that the answer is there
 /// in time; a note of the player before its start makes it void.
 const AHEAD: f64 = 0.5;
+/// A phrase under way is read along each so many ticks: half a beat.
+const PREPARED: u64 = 12;
 /// Notes up to this far ahead are sent before an offline tick is acknowledged.
 const HORIZON: f64 = 1.0;
 
@@ -215,10 +217,21 @@ impl Mind {
             (_, None) if ended => self.answer(tick.at, LEAD, tick, settings),
             (_, None) => {
                 let due = self.phrase.due(tick, settings, &self.history);
-                if let Some(due) = due.filter(|due| due.0 - tick.at.0 <= AHEAD + 1e-6) {
-                    self.ask(due, 0.0, tick, settings);
+                match due.filter(|due| due.0 - tick.at.0 <= AHEAD + 1e-6) {
+                    Some(due) => self.ask(due, 0.0, tick, settings),
+                    None => self.prepare(tick, settings),
                 }
             }
+        }
+    }
+
+    /// While a phrase is played the engine reads along, so that only its end is left to compute.
+    fn prepare(&self, tick: &Tick, settings: &Settings) {
+        let Some(engine) = self.engine.as_ref().filter(|_| self.phrase.began().is_some()) else { return };
+        // What is rendered offline waits anyway.
+        if self.ticks % PREPARED == 0 && !tick.offline {
+            let notes = self.history.notes(tick.at, settings.player);
+            prepare(engine, &Question::new(notes, tick.at, tick, settings), settings);
         }
     }
 
