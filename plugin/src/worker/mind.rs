@@ -7,12 +7,13 @@ use continuo_music::history::History;
 use continuo_music::key;
 use continuo_music::phrase::Phrase;
 use continuo_timeline::{
-    Beats, Channel, Cut, Epoch, FromWorker, Instrument, Key, Mode, Note, Press, Quantise, Settings, Tick,
-    ToWorker, Velocity,
+    Beats, Channel, Cut, Epoch, FromWorker, Instrument, Key, Mode, Note, Press, Settings, Tick, ToWorker,
+    Velocity,
 };
 
 use super::along::Along;
 use super::asking::{Asking, Question, prepare};
+use super::launch::launch;
 use crate::journal::Journal;
 use crate::link::WorkerSide;
 use crate::state::{Take, TakeNote, TakeStore};
@@ -79,6 +80,25 @@ impl Mind {
         }
     }
 
+    /// Another mind in place of one that met a defect of its own: it forgets what was heard, and says so.
+    pub fn after_defect(&self) -> Self {
+        let mut next = Self {
+            engine: self.engine.clone(),
+            model: self.model.clone(),
+            settings: self.settings,
+            ticks: self.ticks,
+            answers: self.answers,
+            ..Self::new(Arc::clone(&self.view), Arc::clone(&self.takes))
+        };
+        let model = self.picture.model.clone();
+        next.show(|picture| {
+            picture.model = model;
+            picture.message =
+                "Continuo met a defect of its own and listens anew. Takes are safe; please report it.".into();
+        });
+        next
+    }
+
     /// The model is there.
     pub fn model(&mut self, model: &Arc<Model>) {
         self.engine = Some(Engine::shared(Arc::clone(model)));
@@ -123,6 +143,8 @@ impl Mind {
             ToWorker::Press { press: Press::Keep, .. } => self.keep(),
             ToWorker::Press { press, .. } => self.pressed = Some(press),
             ToWorker::Settings(settings) => self.settings = Some(settings),
+            #[cfg(test)]
+            ToWorker::Late { at } if at.0.is_nan() => panic!("a defect, as a test asks for"),
             ToWorker::Late { .. } => {}
         }
     }
@@ -292,7 +314,7 @@ impl Mind {
             });
             return;
         }
-        let start = launch(Beats(end.0 + lead), tick, settings);
+        let start = launch(Beats(end.0 + lead), tick, settings.quantise);
         let question = Question::new(notes, start, tick, settings);
         self.begin(question, tick, settings);
     }
@@ -463,23 +485,5 @@ impl Mind {
     pub fn show(&mut self, change: impl FnOnce(&mut Picture)) {
         change(&mut self.picture);
         *self.view.picture.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(self.picture.clone());
-    }
-}
-
-/// Where an answer begins that may begin from `earliest` on.
-fn launch(earliest: Beats, tick: &Tick, settings: &Settings) -> Beats {
-    let grid = |origin: f64, step: f64| Beats(origin + ((earliest.0 - origin) / step - 1e-6).ceil() * step);
-    let bar = tick.meter.bar().0;
-    let bars = |count: f64| {
-        // Counted from the start of the song.
-        let number = ((tick.song.0 - (tick.at.0 - tick.bar.0)) / bar).round();
-        grid(tick.bar.0 - number.rem_euclid(count) * bar, count * bar)
-    };
-    match settings.quantise {
-        Quantise::None => grid(tick.bar.0, 1.0 / 48.0),
-        Quantise::Beat => grid(tick.bar.0, 1.0),
-        Quantise::Bar => grid(tick.bar.0, bar),
-        Quantise::TwoBars => bars(2.0),
-        Quantise::FourBars => bars(4.0),
     }
 }

@@ -7,10 +7,12 @@
 
 mod along;
 mod asking;
+mod launch;
 mod mind;
 #[cfg(test)]
 mod tests;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -57,7 +59,10 @@ fn run(mut side: WorkerSide, view: &Arc<View>, takes: Arc<TakeStore>, over: &Ato
         Err(what) => mind.show(|picture| picture.model = ModelState::Failed(what.clone())),
     }
     while !over.load(Ordering::Relaxed) && side.audio_alive() {
-        let busy = mind.work(&mut side);
+        let busy = catch_unwind(AssertUnwindSafe(|| mind.work(&mut side))).unwrap_or_else(|_| {
+            mind = mind.after_defect();
+            true
+        });
         if !busy {
             let pause = if mind.is_armed() { 1 } else { 20 };
             std::thread::sleep(Duration::from_millis(pause));

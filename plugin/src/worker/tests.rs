@@ -51,10 +51,16 @@ fn tick(step: u32) -> ToWorker {
 /// A phrase of four beats, then silence; notes that came, and the answer's end. The audio half waits at every
 /// `stride`-th tick only.
 fn played(stride: u64) -> (Vec<Note>, f64) {
+    played_after(stride, &[])
+}
+
+/// The same after some messages.
+fn played_after(stride: u64, before: &[ToWorker]) -> (Vec<Note>, f64) {
     let (mut audio, side) = link();
     let worker = Worker::start(side, Arc::new(View::default()), Arc::new(TakeStore::default()));
     audio.send(ToWorker::Epoch { at: Beats(0.0), epoch: Epoch(1), why: Cut::Transport });
     audio.send(ToWorker::Settings(settings()));
+    before.iter().for_each(|message| assert!(audio.send(*message)));
     let (mut notes, mut end) = (Vec::new(), 0.0);
     for step in 0..16 * 24_u32 {
         let at = Beats(f64::from(step) / 24.0);
@@ -98,4 +104,10 @@ fn a_phrase_is_answered_in_its_place_whenever_the_ring_is_drained() {
     );
     assert_eq!(played(1), (notes.clone(), end));
     assert_eq!(played(16), (notes, end));
+}
+
+#[test]
+fn a_defect_is_survived() {
+    let (notes, _) = played_after(1, &[ToWorker::Late { at: Beats(f64::NAN) }]);
+    assert!(notes.len() >= 4, "{notes:?}");
 }
