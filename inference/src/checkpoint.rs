@@ -73,6 +73,15 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Reads the text of a `config.json`. Fails on what this model cannot be, and says why.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let config: Self = serde_json::from_str(text).map_err(|error| format!("its config: {error}"))?;
+        if !config.has_a_possible_shape() {
+            return Err(format!("a config of impossible shape: {config:?}"));
+        }
+        config.unknown().map_or(Ok(config), |what| Err(format!("its config has {what}")))
+    }
+
     fn has_a_possible_shape(&self) -> bool {
         (1..=256).contains(&self.n_layer)
             && (1..=16_384).contains(&self.n_embd)
@@ -155,13 +164,7 @@ impl<'a> Checkpoint<'a> {
         compact: bool,
     ) -> Result<Self, Error> {
         let fail = |what: String| Error::Checkpoint { path: path.into(), what };
-        let config: Config = serde_json::from_str(config).map_err(|e| fail(format!("its config: {e}")))?;
-        if !config.has_a_possible_shape() {
-            return Err(fail(format!("a config of impossible shape: {config:?}")));
-        }
-        if let Some(what) = config.unknown() {
-            return Err(fail(format!("its config has {what}")));
-        }
+        let config = Config::parse(config).map_err(fail)?;
         let prefix = if tensors.contains_key("transformer.wte.weight") { "transformer." } else { "" };
         Ok(Self { path: path.into(), config, tensors, prefix, compact })
     }
