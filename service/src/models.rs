@@ -62,7 +62,8 @@ impl Found {
     }
 }
 
-fn resolve(name: &str) -> Result<PathBuf> {
+/// Where a model of that name lies.
+pub fn resolve(name: &str) -> Result<PathBuf> {
     if name == "default" {
         bail!("the default model is built in and has no path");
     }
@@ -145,7 +146,7 @@ fn home() -> PathBuf {
 }
 
 /// Where a user puts models.
-fn folder() -> PathBuf {
+pub fn folder() -> PathBuf {
     variable("XDG_DATA_HOME").unwrap_or_else(|| home().join(".local/share")).join("continuo/models")
 }
 
