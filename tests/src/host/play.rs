@@ -30,6 +30,8 @@ pub enum Sound {
         /// MIDI key.
         key: u8,
     },
+    /// Another MIDI message: controllers, bends, pressure.
+    Midi([u8; 3]),
     /// Anything else.
     Other,
 }
@@ -198,7 +200,7 @@ fn sound(event: CoreEventSpace<'_>) -> Option<Sound> {
             [status, key, _] if matches!(status & 0xf0, 0x80 | 0x90) => {
                 Sound::Off { channel: status & 15, key }
             }
-            _ => Sound::Other,
+            other => Sound::Midi(other),
         },
         CoreEventSpace::NoteEnd(_) | CoreEventSpace::NoteChoke(_) => return None,
         _ => Sound::Other,
