@@ -10,6 +10,8 @@
 mod hands;
 mod hearing;
 mod playing;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,6 +1,7 @@
 //! One answer under way: asked of the engine, its notes placed on the line.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use continuo_inference::{Answer, Constraints, Engine, Prompt, Sampling, Step, TimeFrame};
 use continuo_music::expression::Dynamics;
@@ -124,6 +125,10 @@ pub struct Asking {
     settings: Settings,
     dynamics: Dynamics,
     retries: u32,
+    thinned: u32,
+    asked: Instant,
+    /// Seconds until the first note, until they are asked for.
+    waited: Option<f64>,
 }
 
 /// Lets the engine compute what an answer to this question would begin with.
@@ -196,6 +201,9 @@ impl Asking {
             writing,
             settings,
             retries: 0,
+            thinned: 0,
+            asked: Instant::now(),
+            waited: None,
         }
     }
 
@@ -205,6 +213,9 @@ impl Asking {
             match if wait { self.answer.wait() } else { self.answer.poll() } {
                 Step::Note(event) => {
                     let note = self.place(&event);
+                    if self.notes.is_empty() {
+                        self.waited = Some(self.asked.elapsed().as_secs_f64());
+                    }
                     self.notes.push(note);
                     return Ok(Some(note));
                 }
@@ -233,13 +244,35 @@ impl Asking {
             return;
         }
         self.retries += 1;
+        self.ask_from(until);
+    }
+
+    /// Seconds until the first note, once after it came.
+    pub fn take_waited(&mut self) -> Option<f64> {
+        self.waited.take()
+    }
+
+    /// Whether it sounds and more is to come.
+    pub fn is_under_way(&self, now: Beats) -> bool {
+        !self.done && !self.notes.is_empty() && self.question.start.0 <= now.0
+    }
+
+    /// What is left is asked for with this share of the density.
+    pub fn thin_out(&mut self, density: f32) {
+        self.settings.density *= density;
+        self.thinned += 1;
+        self.ask_from(self.frontier().0 + SIXTEENTH);
+    }
+
+    /// Asks again for what begins at `until`.
+    fn ask_from(&mut self, until: f64) {
         let mut question = self.question.clone();
         question.notes.extend(&self.notes);
         question.start = Beats(until);
         question.first_by = question.end;
         let mut recent = recent(&question);
         recent.retain(|note| note.at.0 >= self.writing.frame.origin.0 - 1e-9);
-        let number = self.number.wrapping_add(u64::from(self.retries) << 32);
+        let number = self.number.wrapping_add(u64::from(self.retries + self.thinned) << 32);
         self.answer = self.engine.answer(prompt(&self.writing, recent, &question, &self.settings, number));
     }
 

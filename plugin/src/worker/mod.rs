@@ -7,8 +7,10 @@
 
 mod along;
 mod asking;
+mod figures;
 mod launch;
 mod mind;
+mod pace;
 #[cfg(test)]
 mod tests;
 
@@ -68,4 +70,5 @@ fn run(mut side: WorkerSide, view: &Arc<View>, takes: Arc<TakeStore>, over: &Ato
             std::thread::sleep(Duration::from_millis(pause));
         }
     }
+    mind.report();
 }

@@ -8,7 +8,8 @@ use crate::view::Activity;
 use crate::worker::asking::{Asking, Question, prepare};
 use crate::worker::launch::launch;
 
-/// An answer that could not be foreseen begins this long after the tick that decides it, at the earliest.
+/// An answer that could not be foreseen begins this long after the tick that decides it, at the earliest; on a slow
+/// machine when the model needs more, then.
 const LEAD: f64 = 0.125;
 /// The end of a phrase that can be foreseen is answered this long before it comes, so that the answer is there
 /// in time; a note of the player before its start makes it void.
@@ -22,7 +23,7 @@ impl Mind {
         let foreseen = self.asking.as_ref().map(|asking| asking.question.start.0 <= tick.at.0 + 1e-6);
         match (self.pressed.take(), foreseen) {
             (Some(Press::Again), _) => self.again(tick, settings),
-            (Some(Press::Answer), _) => self.answer(tick.at, LEAD, tick, settings),
+            (Some(Press::Answer), _) => self.answer(tick.at, self.lead(tick), tick, settings),
             (_, Some(_)) if self.is_to_go_on(tick, settings) => {
                 let Some(asking) = self.asking.take() else { return };
                 self.archive(&asking.notes, asking.question.end);
@@ -33,15 +34,26 @@ impl Mind {
                 self.phrase.close();
             }
             (_, Some(_)) => {}
-            (_, None) if ended => self.answer(tick.at, LEAD, tick, settings),
+            (_, None) if ended => self.answer(tick.at, self.lead(tick), tick, settings),
             (_, None) => {
                 let due = self.phrase.due(tick, settings, &self.history);
-                match due.filter(|due| due.0 - tick.at.0 <= AHEAD + 1e-6) {
+                match due.filter(|due| due.0 - tick.at.0 <= self.ahead(tick) + 1e-6) {
                     Some(due) => self.ask(due, 0.0, tick, settings),
                     None => self.prepare(tick, settings),
                 }
             }
         }
+    }
+
+    /// How long before its start an answer is asked for.
+    fn ahead(&self, tick: &Tick) -> f64 {
+        AHEAD.max(self.pace.horizon(tick))
+    }
+
+    /// How long after now an answer that was not foreseen begins.
+    fn lead(&self, tick: &Tick) -> f64 {
+        let measured = if tick.offline { 0.0 } else { self.pace.p95() * tick.tempo.0 / 60.0 };
+        LEAD.max(measured.min(4.0))
     }
 
     /// While a phrase is played the engine reads along, so that only its end is left to compute.
@@ -56,7 +68,8 @@ impl Mind {
 
     /// Whether an answer that is about to end is to be followed by another.
     fn is_to_go_on(&self, tick: &Tick, settings: &Settings) -> bool {
-        let ending = |asking: &Asking| asking.done && asking.question.end.0 - tick.at.0 <= AHEAD + 1e-6;
+        let ending =
+            |asking: &Asking| asking.done && asking.question.end.0 - tick.at.0 <= self.ahead(tick) + 1e-6;
         settings.mode == Mode::Hold && self.asking.as_ref().is_some_and(ending)
     }
 
@@ -68,25 +81,19 @@ impl Mind {
         };
         let until =
             controls.iter().map(|note: &Note| note.at.0 + note.len.0).fold(f64::NEG_INFINITY, f64::max);
-        let Some(from) = self.along.replan(tick, until) else { return };
-        if let Some(asking) = self.asking.take() {
-            self.archive_from(&asking.notes, from);
+        if self.waits_for_a_plan() {
+            return; // one thing at a time: another plan would only come later still
         }
-        self.unsent.push(FromWorker::Replan { from, epoch: tick.epoch });
+        let horizon = self.pace.horizon(tick);
+        let Some(from) = self.along.replan(tick, horizon, until) else { return };
+        let committed = self.keep_as_backup(from);
         let mut notes = self.history.expected(tick.at, settings.player);
+        notes.extend(committed);
         notes.extend(controls.iter().filter(|note| note.at.0 < tick.at.0));
         notes.sort_by(|a, b| a.at.0.total_cmp(&b.at.0));
         let ahead = controls.into_iter().filter(|note| note.at.0 >= tick.at.0).collect();
         let beats = 2.0 * tick.meter.bar().0;
         self.begin(self.with_own(Question::plan(notes, ahead, from, beats, tick)), tick, settings);
-    }
-
-    /// What of a plan is played although another follows.
-    fn archive_from(&mut self, notes: &[Note], until: Beats) {
-        if self.settings.is_some_and(|settings| settings.muted) {
-            return;
-        }
-        notes.iter().filter(|note| note.at.0 < until.0 - 1e-9).for_each(|note| self.history.add(*note));
     }
 
     /// The take that sounds, where it lies on the line, from four bars back to four bars ahead.
@@ -122,9 +129,9 @@ impl Mind {
     /// Answers the same once more, from the next beat on.
     fn again(&mut self, tick: &Tick, settings: &Settings) {
         let Some((before, _)) = self.newest.clone() else {
-            return self.answer(tick.at, LEAD, tick, settings);
+            return self.answer(tick.at, self.lead(tick), tick, settings);
         };
-        let shift = (tick.at.0 + LEAD).ceil() - before.start.0.ceil();
+        let shift = (tick.at.0 + self.lead(tick)).ceil() - before.start.0.ceil();
         let (mut notes, mut own) = (before.notes, before.own);
         // The phrase moves up to the new start, so that the model hears it as just played.
         notes.iter_mut().chain(&mut own).for_each(|note| note.at.0 += shift);
@@ -155,6 +162,9 @@ impl Mind {
             picture.message.clear();
         });
         self.unsent.push(FromWorker::AnswerEnds { asked: tick.at, end, epoch: tick.epoch });
+        self.pace.recover();
+        self.from = None;
+        let settings = &Settings { density: settings.density * self.pace.density(), ..*settings };
         self.before = self.newest.replace((question.clone(), Vec::new()));
         self.asking = Some(Asking::new(engine, question, *settings, self.answers, tick.epoch));
         self.answers += 1;

@@ -1,9 +1,11 @@
 //! What the worker thinks: every decision is taken at a tick, from stamped messages alone.
 //!
-//! - [`deciding`] when and what is answered, [`keeping`] takes and the journal
+//! - [`deciding`] when and what is answered, [`planning`] the plan and its backup
+//! - [`keeping`] takes and the journal
 
 mod deciding;
 mod keeping;
+mod planning;
 
 use std::sync::{Arc, PoisonError};
 
@@ -15,8 +17,11 @@ use continuo_timeline::{
     Velocity,
 };
 
+use self::planning::Backup;
 use super::along::Along;
 use super::asking::{Asking, Question};
+use super::figures;
+use super::pace::Pace;
 use crate::journal::Journal;
 use crate::link::WorkerSide;
 use crate::state::TakeStore;
@@ -44,6 +49,13 @@ pub struct Mind {
     before: Option<(Question, Vec<Note>)>,
     answers: u64,
     along: Along,
+    /// The plan before the newest, while that has not come.
+    backup: Option<Backup>,
+    /// Where the newest plan took over.
+    from: Option<Beats>,
+    /// The beat that was counted last.
+    beat: f64,
+    pace: Pace,
     journal: Journal,
     unsent: Vec<FromWorker>,
     picture: Picture,
@@ -70,6 +82,10 @@ impl Mind {
             before: None,
             answers: 0,
             along: Along::default(),
+            backup: None,
+            from: None,
+            beat: f64::NEG_INFINITY,
+            pace: Pace::default(),
             journal: Journal::new(),
             unsent: Vec::new(),
             picture: Picture::default(),
@@ -158,6 +174,7 @@ impl Mind {
 
     /// An epoch ends: what was played of the answer belongs to the history, the rest is void.
     fn cut(&mut self, at: Beats, _epoch: Epoch, why: Cut) {
+        self.drop_backup(at);
         if let Some(asking) = self.asking.take() {
             if asking.question.start.0 > at.0 {
                 self.newest = self.before.take();
@@ -192,6 +209,8 @@ impl Mind {
             Some(settings) if settings.mode != Mode::Off => self.decide(&tick, &settings),
             _ => {}
         }
+        self.count_beat(&tick);
+        self.thin_out(&tick);
         self.retire(&tick);
         self.show_phrase(&tick);
         if tick.offline {
@@ -230,11 +249,15 @@ impl Mind {
             match asking.next(wait) {
                 Ok(Some(note)) => {
                     any = true;
-                    let epoch = asking.epoch;
-                    self.unsent.push(FromWorker::Planned { note, epoch });
+                    let (epoch, waited) = (asking.epoch, asking.take_waited());
+                    self.plan(note, epoch, waited);
                 }
+                Ok(None) if asking.done => self.take_over(),
                 Ok(None) => break,
-                Err(what) => self.show(|picture| picture.message = format!("No answer: {what}")),
+                Err(what) => {
+                    self.take_over();
+                    self.show(|picture| picture.message = format!("No answer: {what}"));
+                }
             }
         }
         if any {
@@ -243,8 +266,25 @@ impl Mind {
         any
     }
 
+    /// A note of the newest plan; the first of them ends the plan before.
+    fn plan(&mut self, note: Note, epoch: Epoch, waited: Option<f64>) {
+        if let Some(seconds) = waited {
+            self.pace.waited(seconds);
+            self.take_over();
+        }
+        if self.from.is_some_and(|from| note.at.0 < from.0 - 1e-9) {
+            // Its place is past: it is no note of the answer.
+            if let Some(asking) = &mut self.asking {
+                asking.notes.retain(|other| other.at.0 >= note.at.0 + 1e-9);
+            }
+            return;
+        }
+        self.unsent.push(FromWorker::Planned { note, epoch });
+    }
+
     fn picture_answer(&mut self) {
         let Some(asking) = &self.asking else { return };
+        let horizon = self.tick.map_or(0.0, |tick| self.pace.horizon(&tick));
         let (notes, pace) =
             (asking.notes.clone(), self.engine.as_ref().map_or(0.0, |engine| engine.ms_per_token()));
         if let Some((_, newest)) = &mut self.newest {
@@ -252,6 +292,7 @@ impl Mind {
         }
         self.show(|picture| {
             picture.answer = notes;
+            picture.horizon = horizon;
             picture.ms_per_token = pace;
             picture.activity = Activity::Playing;
         });
@@ -276,6 +317,11 @@ impl Mind {
         if self.picture.activity != activity {
             self.show(|picture| picture.activity = activity);
         }
+    }
+
+    /// For those who measure.
+    pub fn report(&self) {
+        figures::write(&self.view, &self.pace);
     }
 
     /// Changes what the editor sees.
