@@ -110,6 +110,11 @@ impl History {
         in_order(ended.chain(self.held.iter().map(|held| held.note(now, instrument))).collect())
     }
 
+    /// What answers played.
+    pub fn answered(&self) -> impl Iterator<Item = &Note> {
+        self.notes.iter().filter(|(_, own)| !own).map(|(note, _)| note)
+    }
+
     /// Median length of the player's last notes, at most a bar.
     fn usual_length(&self) -> f64 {
         let own = self.notes.iter().rev().filter(|(_, own)| *own).take(16);

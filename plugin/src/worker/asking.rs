@@ -306,11 +306,12 @@ impl Asking {
 fn constraints(notes: &[Note], question: &Question, settings: &Settings, frame: &Frame) -> Constraints {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a whole number below 1000
     let ticks_per_beat = frame.ticks_per_beat as u32;
+    let ensemble: Vec<Note> = notes.iter().chain(&question.controls).copied().collect();
     Constraints {
         density: settings.density,
         phases: groove::phases(notes, question.bar.0, ticks_per_beat, settings.grid),
         keys: register(notes, settings),
-        scale: if settings.in_key { key::scale(notes) } else { 0xFFF },
+        scale: if settings.in_key { key::scale(&ensemble) } else { 0xFFF },
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod along;
 mod asking;
+mod bus;
 mod figures;
 mod launch;
 mod mind;

@@ -6,6 +6,7 @@ use continuo_timeline::{Beats, FromWorker, Mode, Note, Press, Settings, Tick};
 use super::Mind;
 use crate::view::Activity;
 use crate::worker::asking::{Asking, Question, prepare};
+use crate::worker::bus::Others;
 use crate::worker::launch::launch;
 
 /// An answer that could not be foreseen begins this long after the tick that decides it, at the earliest; on a slow
@@ -14,6 +15,8 @@ const LEAD: f64 = 0.125;
 /// The end of a phrase that can be foreseen is answered this long before it comes, so that the answer is there
 /// in time; a note of the player before its start makes it void.
 const AHEAD: f64 = 0.5;
+/// Others who strike nothing for so many beats are followed no longer.
+const OTHERS: f64 = 4.0;
 /// A phrase under way is read along each so many ticks: half a beat.
 const PREPARED: u64 = 12;
 
@@ -62,7 +65,11 @@ impl Mind {
         // What is rendered offline waits anyway.
         if self.ticks % PREPARED == 0 && !tick.offline {
             let notes = self.history.expected(tick.at, settings.player);
-            prepare(engine, &self.with_own(Question::new(notes, tick.at, tick, settings)), settings);
+            prepare(
+                engine,
+                &self.in_context(Question::new(notes, tick.at, tick, settings), tick, settings),
+                settings,
+            );
         }
     }
 
@@ -81,6 +88,9 @@ impl Mind {
         };
         let until =
             controls.iter().map(|note: &Note| note.at.0 + note.len.0).fold(f64::NEG_INFINITY, f64::max);
+        // Who hears others plays along with them as with the player.
+        let led = self.others(tick, settings).led;
+        let until = led.map_or(until, |led| until.max(led.0 + OTHERS));
         if self.waits_for_a_plan() {
             return; // one thing at a time: another plan would only come later still
         }
@@ -93,7 +103,8 @@ impl Mind {
         notes.sort_by(|a, b| a.at.0.total_cmp(&b.at.0));
         let ahead = controls.into_iter().filter(|note| note.at.0 >= tick.at.0).collect();
         let beats = 2.0 * tick.meter.bar().0;
-        self.begin(self.with_own(Question::plan(notes, ahead, from, beats, tick)), tick, settings);
+        let question = Question::plan(notes, ahead, from, beats, tick);
+        self.begin(self.in_context(question, tick, settings), tick, settings);
     }
 
     /// The take that sounds, where it lies on the line, from four bars back to four bars ahead.
@@ -122,7 +133,7 @@ impl Mind {
             return;
         }
         let start = launch(Beats(end.0 + lead), tick, settings.quantise);
-        let question = self.with_own(Question::new(notes, start, tick, settings));
+        let question = self.in_context(Question::new(notes, start, tick, settings), tick, settings);
         self.begin(question, tick, settings);
     }
 
@@ -141,10 +152,19 @@ impl Mind {
         self.begin(question, tick, settings);
     }
 
-    /// A question with what the player played, whose manner the answer takes on.
-    fn with_own(&self, question: Question) -> Question {
-        let own = self.tick.map(|tick| self.history.played(tick.at, self.player()));
-        Question { own: own.unwrap_or_default(), ..question }
+    /// A question with what the player played, whose manner the answer takes on, and what others play.
+    fn in_context(&self, mut question: Question, tick: &Tick, settings: &Settings) -> Question {
+        question.own = self.history.played(tick.at, settings.player);
+        // What was played is history, whoever played it; controls are for what is known beforehand.
+        question.notes.extend(self.others(tick, settings).notes);
+        question.notes.sort_by(|a, b| {
+            a.at.0.total_cmp(&b.at.0).then(a.instrument.cmp(&b.instrument)).then(a.key.cmp(&b.key))
+        });
+        question
+    }
+
+    fn others(&self, tick: &Tick, settings: &Settings) -> Others {
+        if settings.hears_others { self.player.others(tick) } else { Others::default() }
     }
 
     fn begin(&mut self, question: Question, tick: &Tick, settings: &Settings) {

@@ -20,6 +20,7 @@ use continuo_timeline::{
 use self::planning::Backup;
 use super::along::Along;
 use super::asking::{Asking, Question};
+use super::bus::Player;
 use super::figures;
 use super::pace::Pace;
 use crate::journal::Journal;
@@ -29,6 +30,8 @@ use crate::view::{Activity, ModelState, Picture, View};
 
 /// Notes up to this far ahead are sent before an offline tick is acknowledged.
 const HORIZON: f64 = 1.0;
+/// Others are told each so many ticks: a quarter of a beat.
+const SAID: u64 = 6;
 
 /// One instance's mind.
 pub struct Mind {
@@ -56,6 +59,7 @@ pub struct Mind {
     /// The beat that was counted last.
     beat: f64,
     pace: Pace,
+    player: Player,
     journal: Journal,
     unsent: Vec<FromWorker>,
     picture: Picture,
@@ -86,6 +90,7 @@ impl Mind {
             from: None,
             beat: f64::NEG_INFINITY,
             pace: Pace::default(),
+            player: Player::join(),
             journal: Journal::new(),
             unsent: Vec::new(),
             picture: Picture::default(),
@@ -144,9 +149,9 @@ impl Mind {
         match message {
             ToWorker::Tick(tick) => self.tick(tick, side),
             ToWorker::On { at, key, velocity, channel, .. } => self.on(at, key, velocity, channel),
-            ToWorker::Off { at, key, channel, .. } => self.history.off(at, key, channel, self.player()),
+            ToWorker::Off { at, key, channel, .. } => self.history.off(at, key, channel, self.instrument()),
             ToWorker::Pedal { at, down, .. } => {
-                self.history.pedal(at, down, self.player());
+                self.history.pedal(at, down, self.instrument());
                 if !down {
                     self.phrase.pedal_up();
                 }
@@ -162,13 +167,13 @@ impl Mind {
     }
 
     fn on(&mut self, at: Beats, key: Key, velocity: Velocity, channel: Channel) {
-        self.history.on(at, key, channel, velocity, self.player());
+        self.history.on(at, key, channel, velocity, self.instrument());
         self.along.heard(at);
         self.phrase.note(at);
         self.activity(Activity::Listening);
     }
 
-    fn player(&self) -> Instrument {
+    fn instrument(&self) -> Instrument {
         self.settings.map_or(Instrument(0), |settings| settings.player)
     }
 
@@ -185,7 +190,7 @@ impl Mind {
         self.unsent
             .retain(|message| !matches!(message, FromWorker::Planned { .. } | FromWorker::AnswerEnds { .. }));
         if matches!(why, Cut::Silence) {
-            self.history.release(at, self.player());
+            self.history.release(at, self.instrument());
             self.phrase.close();
         }
         self.activity(if self.is_armed() { Activity::Waiting } else { Activity::Off });
@@ -212,6 +217,7 @@ impl Mind {
         self.count_beat(&tick);
         self.thin_out(&tick);
         self.retire(&tick);
+        self.say(&tick);
         self.show_phrase(&tick);
         if tick.offline {
             self.pump(true, Some(tick.at.0 + HORIZON));
@@ -222,12 +228,25 @@ impl Mind {
         }
     }
 
+    /// What sounded so far, for instances that hear others.
+    fn say(&self, tick: &Tick) {
+        if self.ticks % SAID != 0 || self.player.is_alone() {
+            return;
+        }
+        let (Some(settings), instrument) = (self.settings, self.instrument()) else { return };
+        let own = self.history.played(tick.at, instrument).into_iter().map(|note| (note, true));
+        let mut notes: Vec<(Note, bool)> = own.collect();
+        let answers = self.history.answered().chain(self.asking.iter().flat_map(|asking| &asking.notes));
+        notes.extend(answers.filter(|_| !settings.muted).map(|note| (*note, !settings.hears_others)));
+        self.player.say(tick, notes);
+    }
+
     /// The phrase as it grows, a few times a beat.
     fn show_phrase(&mut self, tick: &Tick) {
         let Some(began) = self.phrase.began().filter(|_| self.ticks % 4 == 0 && self.asking.is_none()) else {
             return;
         };
-        let mut heard = self.history.notes(tick.at, self.player());
+        let mut heard = self.history.notes(tick.at, self.instrument());
         heard.retain(|note| note.at.0 >= began.0 - 1e-9);
         let bar = (tick.bar.0, tick.meter.bar().0);
         self.show(|picture| {
