@@ -6,20 +6,20 @@
 mod accompanying;
 mod bridging;
 mod continuing;
-mod cut;
 mod exact;
 mod generating;
+mod hub;
 mod listening;
 mod models;
 mod placing;
 mod playing;
 mod render;
 mod roll;
-mod song;
 mod tokens;
 mod varying;
 
 use clap::{Parser, Subcommand};
+use continuo_service::song;
 use serde_json::Value;
 
 /// Music that goes on: continue MIDI files with a music transformer on this machine.
