@@ -175,12 +175,25 @@ impl Session {
         }
     }
 
-    /// Draws onset, duration and note; `None` when the onset is past the end.
+    /// Draws onset, duration and note; `None` when the onset is past the end. Where the note drawn cannot stand
+    /// on an onset that has notes already, the triplet is thrown away and time goes on: taking the best of what
+    /// lies above instead would push answers upward and pile notes up.
     fn triplet(&mut self, ask: &mut Ask) -> Result<Option<Triplet>, Error> {
         let mut first = ask.now.max(ask.prompt.start);
         if first == ask.now && ask.is_full() {
             first += 1;
         }
+        let (state, tokens) = (self.state.clone(), self.cached.len());
+        let drawn = self.draw_from(ask, first)?;
+        let Some(triplet) = drawn.filter(|triplet| ask.falls(triplet)) else { return Ok(drawn) };
+        self.cache.truncate(tokens);
+        self.cached.truncate(tokens);
+        self.state = state;
+        self.draw_from(ask, triplet.onset + 1)
+    }
+
+    /// Draws a triplet with an onset from `first` on.
+    fn draw_from(&mut self, ask: &mut Ask, first: i32) -> Result<Option<Triplet>, Error> {
         let onsets = self.onsets(ask, first);
         let ticks = onsets.clone().map(|row| ask.offset + i32::try_from(row - v::TIME).unwrap_or(0));
         let rest = ask.now + v::REST_EVERY;
@@ -224,16 +237,13 @@ impl Session {
         }
     }
 
-    /// Rows of the notes of the instruments asked for; on an onset that has notes already only those above
-    /// them, since models are trained on (onset, instrument, key) in order. Or a REST, if time went on.
+    /// Rows of the notes of the instruments asked for. Or a REST, if time went on.
     fn voices(&self, ask: &Ask, onset: i32) -> Vec<Range<u32>> {
-        let last = if onset == ask.now { ask.here.iter().max().copied() } else { None };
-        let above = last.map_or(v::NOTE, |(instrument, key)| row(instrument, key) + 1);
-        let instruments = ask.legal.iter().map(|&one| row(one, Key(0))..row(one, Key(127)) + 1);
-        let mut rows: Vec<_> = instruments.map(|rows| rows.start.max(above)..rows.end).collect();
+        let rows = ask.legal.iter().map(|&one| row(one, Key(0))..row(one, Key(127)) + 1);
+        let mut rows: Vec<_> = rows.collect();
         let stands = match self.model.frame() {
             TimeFrame::Beats { .. } => onset == ask.now + v::REST_EVERY,
-            TimeFrame::Seconds => last.is_none(),
+            TimeFrame::Seconds => onset != ask.now || ask.here.is_empty(),
         };
         if stands && !ask.prompt.constraints.allows_onset(onset, self.beat()) {
             rows.clear();
@@ -389,6 +399,13 @@ impl Ask {
         self.here.push((instrument, key));
         self.given += 1;
         Event { onset: triplet.onset, duration: triplet.duration, instrument, key }
+    }
+
+    /// Whether a triplet breaks the order of the training data: on an onset that has notes already only those
+    /// above them stand, by (instrument, key).
+    fn falls(&self, triplet: &Triplet) -> bool {
+        let last = if triplet.onset == self.now { self.here.iter().max() } else { None };
+        last.is_some_and(|&(instrument, key)| triplet.note <= row(instrument, key))
     }
 
     /// Whether no note can be added to the newest onset.
