@@ -77,6 +77,12 @@ def stacked(notes):
     return 1 - len(np.unique(code)) / len(code)
 
 
+def climb(prompt, notes):
+    """How far the middle key of the pitched notes' second half lies above the prompt's, in semitones."""
+    before, after = (x[x[:, 2] != v.DRUMS][:, 3] for x in (prompt, notes))
+    return float(np.median(after[len(after) // 2 :]) - np.median(before)) if len(before) and len(after) else np.nan
+
+
 def measure(prompt, notes):
     """All of them."""
     return {
@@ -86,5 +92,6 @@ def measure(prompt, notes):
         "pitch-class overlap": overlap(prompt, notes),
         "repeated 3-grams": repeated(notes),
         "instruments kept": kept(prompt, notes),
-        "doubled notes": stacked(notes),
+        "notes doubled": stacked(notes),
+        "climb, semitones": climb(prompt, notes),
     }

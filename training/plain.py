@@ -1,4 +1,4 @@
-"""GPT-2's forward pass over exported weights: what a reader of the file must compute, and what the gates sample from."""
+"""GPT-2's forward pass over exported weights: what a reader of the file must compute."""
 
 import torch
 import torch.nn.functional as F
@@ -8,27 +8,16 @@ from . import vocabulary as v
 
 
 class Plain:
-    """An exported model, f32, with a cache of keys and values."""
+    """An exported model, f32."""
 
     def __init__(self, weights, config):
         self.weights = {name: torch.tensor(w) for name, w in weights.items()}
         self.layers, self.heads = config["n_layer"], config["n_head"]
         self.positions = config["n_positions"]
-        self.clear()
 
     @staticmethod
     def read(path):
         return Plain(*export.read_weights(path))
-
-    def clear(self):
-        """Forgets what was heard."""
-        self.past, self.length = [None] * self.layers, 0
-
-    def rewind(self, length):
-        """Forgets what was heard after so many tokens."""
-        if length < self.length:
-            self.past = [tuple(x[:, :, :length] for x in pair) for pair in self.past]
-            self.length = length
 
     def linear(self, x, name):
         return x @ self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
@@ -39,33 +28,27 @@ class Plain:
         )
 
     @torch.no_grad()
-    def hear(self, tokens):
-        """Appends tokens (batch, length); the hidden state after each of them (batch, length, width)."""
-        batch, length = tokens.shape
+    def layers_of(self, tokens):
+        """The hidden states (batch, length, width) that go into the first block, come out of each but the last, and the last normed."""
         x = F.embedding(tokens, self.weights["wte.weight"])
-        x = x + self.weights["wpe.weight"][self.length : self.length + length]
+        x = x + self.weights["wpe.weight"][: tokens.shape[1]]
+        states = [x]
         for n in range(self.layers):
             q, k, value = self.linear(self.norm(x, f"h.{n}.ln_1"), f"h.{n}.attn.c_attn").chunk(3, -1)
             q, k, value = (y.unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in (q, k, value))
-            if self.past[n] is not None:
-                k, value = (torch.cat(pair, 2) for pair in zip(self.past[n], (k, value), strict=True))
-            self.past[n] = (k, value)
-            y = F.scaled_dot_product_attention(q, k, value, is_causal=length > 1)
-            assert length == 1 or k.shape[2] == length, "many tokens at once only at the start"
+            y = F.scaled_dot_product_attention(q, k, value, is_causal=True)
             x = x + self.linear(y.transpose(1, 2).flatten(2), f"h.{n}.attn.c_proj")
             hidden = self.linear(self.norm(x, f"h.{n}.ln_2"), f"h.{n}.mlp.c_fc")
             x = x + self.linear(F.gelu(hidden, approximate="tanh"), f"h.{n}.mlp.c_proj")
-        self.length += length
-        return self.norm(x, "ln_f")
+            states.append(x)
+        return [*states[:-1], self.norm(x, "ln_f")]
 
     @torch.no_grad()
     def nats(self, tokens, is_event):
         """Nats of each slot of each triplet (batch, triplets, 3), over the legal rows; zero where nothing is predicted."""
         from .model import earliest
 
-        self.clear()
-        hidden = self.hear(tokens[:, :-1]).unflatten(1, (-1, 3))
-        self.clear()
+        hidden = self.layers_of(tokens[:, :-1])[-1].unflatten(1, (-1, 3))
         triplets = tokens[:, 1:].unflatten(1, (-1, 3))
         now, table = earliest(triplets, is_event), self.weights["wte.weight"]
         out = torch.zeros(triplets.shape)

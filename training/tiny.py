@@ -1,10 +1,10 @@
 """The whole way on a corpus made up on the spot, in under two minutes: train, export both files, read back, judge.
 
-    python -m training.tiny [FOLDER]
+    python -m training.tiny [--folder FOLDER] [--engine PROGRAM]
 """
 
+import argparse
 import json
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -37,7 +37,8 @@ def write_corpus(folder, pieces=60):
     (folder / "pieces.json").write_text(json.dumps(rows))
 
 
-def main(folder):
+def whole_way(folder, engine):
+    """Everything, in a folder."""
     begin, folder = time.monotonic(), Path(folder)
     checks.main()
     write_corpus(folder / "corpus")
@@ -50,15 +51,22 @@ def main(folder):
     config = export.config_text(2, 2, 64, 512, "tiny")
     export.write_folder(folder / "hf", weights, config)
     export.write_compact(folder / "tiny.safetensors", weights, config)
-    result = gates.main(["--corpus", str(folder / "corpus"), "--model", str(folder / "tiny.safetensors"),
-                         "--reference", str(folder / "hf"), "--windows", "8", "--prompts", "2"])
-    assert abs(result["likelihood"]["int8 over f32, %"]) < 0.5
+    judged = ["--corpus", str(folder / "corpus"), "--model", str(folder / "tiny.safetensors"), "--reference", str(folder / "hf"),
+              "--windows", "8", "--prompts", "2", "--queries", "3"]
+    result = gates.main([*judged, *(["--engine", engine] if engine else [])])
+    assert abs(result["int8"]["int8 over f32, %"]) < 0.5
+    assert result["loops"]["loops"] == 20 and result["answers"]["prompts"] == 2
     print(f"end to end in {time.monotonic() - begin:.0f} s")
 
 
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--folder", help="leave everything here")
+    p.add_argument("--engine", help="the program `passages`, if it is built")
+    options = p.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        whole_way(options.folder or place, options.engine)
+
+
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        main(sys.argv[1])
-    else:
-        with tempfile.TemporaryDirectory() as place:
-            main(place)
+    main()

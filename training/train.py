@@ -2,6 +2,7 @@
 
     python -m training.train --corpus CORPUS --run RUN --minutes 90        # learning rate follows the clock
     python -m training.train --corpus CORPUS --run RUN --steps 20000      # the same result every time, on one device
+    python -m training.train --corpus CORPUS --run RUN --until 13:10      # a machine shared with others: done by then
 """
 
 import argparse
@@ -10,6 +11,7 @@ import math
 import os
 import signal
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -22,18 +24,19 @@ from .muon import Muon
 
 # Share of the windows that each set gives; loops are our own generator's.
 SHARES = {
-    "polish": 0.22,
-    "lieder": 0.17,
-    "chopin": 0.10,
-    "quartets": 0.09,
-    "hauptstimme": 0.08,
+    "polish": 0.21,
+    "lieder": 0.165,
+    "chopin": 0.095,
+    "quartets": 0.085,
+    "hauptstimme": 0.075,
     "freedoom": 0.09,
     "groove": 0.07,
     "tanner": 0.04,
     "openhymnal": 0.02,
-    "loops": 0.12,
+    "loops": 0.15,
 }
 AT_A_BAR = 0.6  # share of the windows that start with a bar's first note
+AT_THE_END = 0.08  # share of the windows that a piece ends in
 HOLD = 0.55  # share of the run at the full learning rate; then it falls to zero
 
 
@@ -46,6 +49,7 @@ class Data:
         new = np.concatenate([[True], bar[1:] != bar[:-1]])
         first = np.maximum.accumulate(np.where(new, np.arange(len(bar)), 0))
         self.first_of_bar = torch.as_tensor(first, device=device)
+        self.begin_of_piece = torch.as_tensor(corpus.start[corpus.piece], device=device)
         part = corpus.held == held
         sets = np.array(corpus.set)
         pools, shares = [], []
@@ -63,8 +67,10 @@ class Data:
         """First notes of a batch of windows."""
         device = self.pool.device
         which = torch.multinomial(self.shares, batch, replacement=True, generator=generator)
-        draw = torch.rand(batch, 2, generator=generator, device=device, dtype=torch.float64)
+        draw = torch.rand(batch, 4, generator=generator, device=device, dtype=torch.float64)
         note = self.pool[self.begin[which] + (draw[:, 0] * self.size[which]).long()]
+        last = self.notes.end[note] - 16 - (draw[:, 3] * 144).long()
+        note = torch.where(draw[:, 2] < AT_THE_END, torch.maximum(last, self.begin_of_piece[note]), note)
         return torch.where(draw[:, 1] < AT_A_BAR, self.first_of_bar[note], note)
 
 
@@ -77,10 +83,18 @@ def optimizers(model, rate):
     return [Muon(matrices, lr=rate * 8), adam]
 
 
-def rate_at(progress, step, warmup=100):
+def rate_at(progress, step, hold=HOLD, warmup=100):
     """The learning rate's factor at a point (0..1) of the run."""
-    fall = 1.0 if progress < HOLD else max(0.0, (1 - progress) / (1 - HOLD))
+    fall = 1.0 if progress < hold else max(0.0, (1 - progress) / (1 - hold))
     return min(1.0, (step + 1) / warmup) * fall
+
+
+def next_time(clock):
+    """The next moment at which the local clock shows HH:MM, in seconds since 1970."""
+    hours, minutes = (int(part) for part in clock.split(":"))
+    now = datetime.now()
+    then = now.replace(hour=hours, minute=minutes, second=0, microsecond=0)
+    return (then if then > now else then + timedelta(days=1)).timestamp()
 
 
 def seeded(seed, step, device):
@@ -127,13 +141,20 @@ class Run:
         self.options = options
         self.folder = Path(options.run)
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.end = next_time(options.until) if options.until else None
         torch.manual_seed(options.seed)
         self.model = Model(Shape(options.layers, options.heads, options.width)).to(options.device)
         self.optimizers = optimizers(self.model, options.rate)
         self.average = Average(self.model)
         self.step, self.seconds, self.events = 0, 0.0, 0
+        self.leg = self.new_leg()
         if (self.folder / "last.pt").exists():
             self.load(self.folder / "last.pt")
+
+    def new_leg(self):
+        """A stretch of training with a schedule of its own: when and where it began, and what asked for it."""
+        asked = f"{self.options.until} {self.options.rate} {self.options.hold}"
+        return {"asked": asked, "began": time.time(), "step": self.step}
 
     def load(self, path):
         state = torch.load(path, map_location=self.options.device, weights_only=True)
@@ -143,6 +164,9 @@ class Run:
             optimizer.load_state_dict(saved)
         self.optimizers[1].param_groups[0].update(fused=True, foreach=False)
         self.step, self.seconds, self.events = state["step"], state["seconds"], state["events"]
+        before, self.leg = state.get("leg"), self.new_leg()
+        if before and before["asked"] == self.leg["asked"]:
+            self.leg = before
 
     def save(self):
         state = {
@@ -153,12 +177,16 @@ class Run:
             "step": self.step,
             "seconds": self.seconds,
             "events": self.events,
+            "leg": self.leg,
         }
         torch.save(state, self.folder / "last.partial")
         os.replace(self.folder / "last.partial", self.folder / "last.pt")
 
     def progress(self):
-        """How much of the run is done, 0..1."""
+        """How much of the run (of this leg of it, by the clock) is done, 0..1."""
+        if self.options.until:
+            began = self.leg["began"]
+            return (time.time() - began) / (self.end - began)
         if self.options.steps:
             return self.step / self.options.steps
         return self.seconds / (60 * self.options.minutes)
@@ -166,11 +194,13 @@ class Run:
     def train_step(self, data):
         """One step; the nats of its three slots, by triplet."""
         options = self.options
-        factor = rate_at(self.progress(), self.step)
+        progress = self.progress()
+        since = self.step - self.leg["step"] if options.until else self.step
+        factor = rate_at(progress, since, options.hold)
         for optimizer, base in zip(self.optimizers, (options.rate * 8, options.rate), strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = base * factor
-        parts = 1 if self.progress() < HOLD else 2
+        parts = 1 if progress < options.hold else 2
         generator = seeded(options.seed, self.step, options.device)
         self.model.zero_grad(set_to_none=True)
         sums = 0
@@ -243,6 +273,8 @@ def parser():
     p.add_argument("--run", required=True, help="folder for checkpoints and the log")
     p.add_argument("--minutes", type=float, default=90)
     p.add_argument("--steps", type=int, default=0, help="a fixed number of steps instead of minutes")
+    p.add_argument("--until", help="HH:MM by the local clock: the rate is zero then, however slow the machine was")
+    p.add_argument("--hold", type=float, default=HOLD, help="share of the run at the full rate")
     p.add_argument("--batch", type=int, default=8, help="windows a step (twice as many as the rate falls)")
     p.add_argument("--events", type=int, default=170, help="triplets a window")
     p.add_argument("--layers", type=int, default=4)

@@ -5,9 +5,11 @@
 //!                               ▲ engine: one thread for each model steps all answers
 //! ```
 
+mod ask;
 mod checkpoint;
 pub mod compound;
 mod constraints;
+mod desk;
 mod dot;
 mod engine;
 mod error;
@@ -21,6 +23,7 @@ pub mod ops;
 pub mod pickle;
 mod plain;
 mod priority;
+mod prompt;
 mod quick;
 pub mod reference;
 mod rows;
@@ -37,5 +40,6 @@ pub use engine::{Answer, Engine, Step};
 pub use error::Error;
 pub use files::parts;
 pub use model::{Cache, Feed, Model, Precision, TimeFrame};
+pub use prompt::Prompt;
 pub use sampler::Sampling;
-pub use session::{Prompt, Session};
+pub use session::Session;

@@ -3,76 +3,21 @@
 //! The token list is `[z] + triplets`; controls stand 500 ticks ahead, silence is broken by RESTs. What the
 //! reference does and a player would not want is mended here: a REST is only ever the note of a triplet,
 //! onsets lie in the span asked for, and notes do not stack without bound.
+//!
+//! A session decides and remembers; computing is done for it, alone ([`Session::next_note`]) or together with
+//! others by the engine: it says what it [`Want`]s next.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use continuo_timeline::{Event, Instrument, Key};
+use continuo_timeline::{Event, Key};
 
 use crate::Error;
-use crate::constraints::Constraints;
-use crate::model::{Cache, Model, TimeFrame};
-use crate::sampler::{Sampling, choose, draw};
+use crate::ask::{Ask, Triplet, row, voice};
+use crate::model::{Cache, Feed, Model, TimeFrame};
+use crate::prompt::Prompt;
+use crate::sampler::{choose, draw};
 use crate::vocabulary as v;
-
-/// What is asked of a model. All times in ticks of its frame; 0 is a bar line.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Prompt {
-    /// What was played, in any order; onsets from 0.
-    pub history: Vec<Event>,
-    /// What will be played by others, known beforehand.
-    pub controls: Vec<Event>,
-    /// First onset allowed in the answer.
-    pub start: i32,
-    /// The answer's onsets lie before this.
-    pub end: i32,
-    /// The answer's first onset is here or before, where the model may place one at all.
-    pub first_by: Option<i32>,
-    /// Onsets that the answer has, each of them and no others, where it is long enough.
-    pub onsets: Option<Vec<i32>>,
-    /// How far in semitones an instrument that is no drum kit goes from one note to the next at most.
-    pub leap: Option<u8>,
-    /// What is forbidden, and how much is wanted.
-    pub constraints: Constraints,
-    /// Instruments allowed in the answer, 0 to 128; those of the history if `None`.
-    pub instruments: Option<Vec<u8>>,
-    /// Most notes on one onset.
-    pub max_per_onset: u8,
-    /// How tokens are drawn.
-    pub sampling: Sampling,
-    /// Which answer to this prompt: another number, other draws.
-    pub answer: u64,
-}
-
-impl Default for Prompt {
-    /// An answer of no length to nothing: fill in at least `start` and `end`.
-    fn default() -> Self {
-        Self {
-            history: Vec::new(),
-            controls: Vec::new(),
-            start: 0,
-            end: 0,
-            first_by: None,
-            onsets: None,
-            leap: None,
-            constraints: Constraints::default(),
-            instruments: None,
-            max_per_onset: 6,
-            sampling: Sampling::default(),
-            answer: 0,
-        }
-    }
-}
-
-/// Triplet in absolute ticks of the prompt.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Triplet {
-    onset: i32,
-    duration: i32,
-    note: u32,
-    control: bool,
-}
 
 /// A model, its cache, and the answer under way.
 pub struct Session {
@@ -83,50 +28,61 @@ pub struct Session {
     /// The model's state after the last of them; empty when it is not known.
     state: Vec<f32>,
     ask: Option<Ask>,
-    /// Asked before each piece of work; `false` ends the answer with [`Error::Cancelled`].
-    wanted: Box<dyn Fn() -> bool + Send>,
+    stage: Stage,
+    /// The state before the triplet under way.
+    mark: Vec<f32>,
+    /// Whether only the prompt is computed.
+    only_prompt: bool,
 }
 
-/// The answer under way.
-struct Ask {
-    prompt: Prompt,
-    legal: Vec<Instrument>,
-    window: Vec<Triplet>,
-    controls: VecDeque<Triplet>,
-    offset: i32,
-    now: i32,
-    here: Vec<(Instrument, Key)>,
-    drawn: u64,
-    rests: u32,
-    /// Notes given so far.
-    given: u32,
+/// What a session does next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stage {
+    /// Brings the cache to what the window says.
+    Lay,
+    /// Decides how long a note that still sounds becomes.
+    Close(Triplet),
+    /// Draws an onset from here on; `again` if a triplet was thrown away.
+    Onset { first: i32, again: bool },
+    /// Feeds the onset, then draws a duration.
+    Duration { onset: i32, again: bool },
+    /// Feeds the duration, then draws a note.
+    Note { onset: i32, duration: u32, again: bool },
+    /// Feeds the note, which then stands.
+    Stand(Triplet),
+}
+
+/// What a session needs, or has to say.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Want {
+    /// Tokens behind those of its cache; [`Session::fed`] takes the state.
+    Tokens(Vec<u32>),
+    /// Logits of these rows for its state; [`Session::choose`] takes them.
+    Logits(Vec<Range<u32>>),
+    /// Nothing: this is the next note.
+    Note(Event),
+    /// Nothing: the answer is complete.
+    Over,
 }
 
 /// So many RESTs in a row end an answer: the model has nothing more to say.
 const MOST_RESTS: u32 = 16;
 
-/// Tokens of a prompt that are computed before it is asked whether the answer is still wanted.
-const PART: usize = 32;
-
-/// How far apart in ticks the first and the last onset of a window may lie: room is left for the answer.
-const MOST_SPAN: i32 = 9_000;
+/// Tokens of a prompt that are computed at a time.
+const PART: usize = 256;
 
 impl Session {
     /// A session without a prompt.
     pub fn new(model: Arc<Model>) -> Self {
         let cache = model.cache();
-        Self { model, cache, cached: Vec::new(), state: Vec::new(), ask: None, wanted: Box::new(|| true) }
-    }
-
-    /// Work ends with [`Error::Cancelled`] when `wanted` says no. Asked at least once a token.
-    pub(crate) fn work_while(&mut self, wanted: impl Fn() -> bool + Send + 'static) {
-        self.wanted = Box::new(wanted);
+        let (cached, state, mark) = (Vec::new(), Vec::new(), Vec::new());
+        Self { model, cache, cached, state, ask: None, stage: Stage::Lay, mark, only_prompt: false }
     }
 
     /// How many tokens of `prompt` need no computing here.
     pub(crate) fn shares(&self, prompt: &Prompt) -> usize {
         let Ok(mut ask) = Ask::new(prompt.clone()) else { return 0 };
-        self.make_room(&mut ask);
+        ask.make_room(&self.model);
         self.cached.iter().zip(ask.tokens()).take_while(|(a, b)| *a == b).count()
     }
 
@@ -139,86 +95,238 @@ impl Session {
             )));
         }
         self.ask = Some(Ask::new(prompt)?);
+        self.stage = Stage::Lay;
+        self.only_prompt = false;
         Ok(())
     }
 
-    /// Computes the prompt that [`Self::begin`] set, so that another that shares its beginning starts sooner.
-    pub(crate) fn prepare(&mut self) -> Result<(), Error> {
-        let Some(mut ask) = self.ask.take() else { return Ok(()) };
-        ask.take_controls();
-        self.make_room(&mut ask);
-        self.feed(&ask.tokens())
+    /// The same, but only computes the prompt, so that another that shares its beginning starts sooner.
+    pub(crate) fn prepare(&mut self, prompt: Prompt) -> Result<(), Error> {
+        self.begin(prompt)?;
+        self.only_prompt = true;
+        Ok(())
     }
 
     /// The next note, or `None` when the answer is complete.
     pub fn next_note(&mut self) -> Result<Option<Event>, Error> {
-        let Some(mut ask) = self.ask.take() else { return Ok(None) };
-        let note = self.sample(&mut ask)?;
-        if note.is_some() {
+        let model = Arc::clone(&self.model);
+        loop {
+            match self.want() {
+                Want::Tokens(ids) => {
+                    let feed = Feed { cache: &mut self.cache, ids: &ids };
+                    let states = model.feed_all(&mut [feed], &|| true).unwrap_or_default();
+                    self.fed(&ids, states.into_iter().next().unwrap_or_default())?;
+                }
+                Want::Logits(rows) => {
+                    let logits =
+                        rows.iter().flat_map(|rows| model.logits(&self.state, rows.clone())).collect();
+                    self.choose(logits)?;
+                }
+                Want::Note(event) => return Ok(Some(event)),
+                Want::Over => return Ok(None),
+            }
+        }
+    }
+
+    /// Its cache, for what it wants to have fed.
+    pub(crate) fn cache(&mut self) -> &mut Cache {
+        &mut self.cache
+    }
+
+    /// The state that it wants logits for.
+    pub(crate) fn state(&self) -> &[f32] {
+        &self.state
+    }
+
+    /// What it needs next. The same until it is given.
+    pub(crate) fn want(&mut self) -> Want {
+        let Some(mut ask) = self.ask.take() else { return Want::Over };
+        let want = self.wants(&mut ask);
+        if want != Want::Over {
             self.ask = Some(ask);
         }
-        Ok(note)
+        want
     }
 
-    /// Draws triplets until one is a note.
-    fn sample(&mut self, ask: &mut Ask) -> Result<Option<Event>, Error> {
+    fn wants(&mut self, ask: &mut Ask) -> Want {
         loop {
-            ask.take_controls();
-            self.make_room(ask);
-            self.feed(&ask.tokens())?;
-            let Some(triplet) = self.triplet(ask)? else { return Ok(None) };
-            ask.window.push(triplet);
-            if triplet.note == v::REST {
-                ask.rests += 1;
-                ask.advance(triplet.onset);
-                if ask.rests > MOST_RESTS {
-                    return Ok(None);
+            match self.stage {
+                Stage::Lay => {
+                    ask.take_controls();
+                    ask.make_room(&self.model);
+                    let ahead = self.ahead(&ask.tokens());
+                    if !ahead.is_empty() {
+                        return Want::Tokens(ahead);
+                    }
+                    if self.only_prompt {
+                        return Want::Over;
+                    }
+                    match ask.open().map(Stage::Close).or_else(|| self.next_triplet(ask)) {
+                        Some(stage) => self.stage = stage,
+                        None => return Want::Over,
+                    }
                 }
-                continue;
+                Stage::Close(open) => return Want::Logits(vec![Self::lengths(ask, open)]),
+                Stage::Onset { first, .. } => return Want::Logits(vec![self.onsets(ask, first)]),
+                Stage::Duration { onset, .. } => match self.missing(ask, ask.time(onset), 0) {
+                    Some(tokens) => return Want::Tokens(tokens),
+                    None => return Want::Logits(vec![v::DUR..v::DUR + v::MAX_DUR]),
+                },
+                Stage::Note { onset, duration, .. } => match self.missing(ask, duration, 1) {
+                    Some(tokens) => return Want::Tokens(tokens),
+                    None => return Want::Logits(self.voices(ask, onset)),
+                },
+                Stage::Stand(triplet) => {
+                    if let Some(tokens) = self.missing(ask, triplet.note, 2) {
+                        return Want::Tokens(tokens);
+                    }
+                    self.stage = Stage::Lay;
+                    if let Some(want) = Self::stands(ask, triplet) {
+                        return want;
+                    }
+                }
             }
-            ask.rests = 0;
-            return Ok(Some(ask.played(triplet)));
         }
     }
 
-    /// Draws onset, duration and note; `None` when the onset is past the end.
-    fn triplet(&mut self, ask: &mut Ask) -> Result<Option<Triplet>, Error> {
-        let onset = match self.drawn_onset(ask)? {
-            Some(onset) if onset < ask.prompt.end => onset,
-            _ => return Ok(None),
-        };
-        if ask.prompt.onsets.is_some() && onset > ask.now + v::REST_EVERY {
-            let onset = ask.now + v::REST_EVERY;
-            return Ok(Some(Triplet { onset, duration: 0, note: v::REST, control: false }));
+    /// The tokens of a window that the cache lacks, a part of them; what it has over is forgotten.
+    fn ahead(&mut self, tokens: &[u32]) -> Vec<u32> {
+        let mut same = self.cached.iter().zip(tokens).take_while(|(a, b)| a == b).count();
+        if same == tokens.len() && (same != self.cached.len() || self.state.is_empty()) {
+            same = same.saturating_sub(1); // the state belongs to the last token computed
         }
-        self.push(&[v::TIME + u32::try_from(onset - ask.offset).unwrap_or(0).min(v::MAX_TIME - 1)])?;
-        let duration = self.pick(ask, &[v::DUR..v::DUR + v::MAX_DUR])?;
-        self.push(&[duration])?;
-        let voices = self.voices(ask, onset);
-        let note = self.pick_biased(ask, &voices, &Self::key_bias(ask, &voices))?;
-        self.push(&[note])?;
-        let duration = i32::try_from(duration - v::DUR).unwrap_or(0);
-        Ok(Some(Triplet { onset, duration, note, control: false }))
+        self.forget(same);
+        tokens[same..].iter().take(PART).copied().collect()
     }
 
-    /// Draws an onset; where they are listed, whether there is another note on this one before the next.
-    fn drawn_onset(&mut self, ask: &mut Ask) -> Result<Option<i32>, Error> {
-        let stays = match &ask.prompt.onsets {
-            Some(list) if list.contains(&ask.now) && ask.given > 0 && !ask.is_full() => true,
-            Some(_) => return Ok(ask.next_listed()),
-            None => false,
-        };
+    fn forget(&mut self, from: usize) {
+        if from < self.cached.len() {
+            self.state.clear();
+        }
+        self.cache.truncate(from);
+        self.cached.truncate(from);
+    }
+
+    /// A token of the triplet under way, if the cache ends just before it.
+    fn missing(&self, ask: &Ask, token: u32, slot: usize) -> Option<Vec<u32>> {
+        (self.cached.len() == 1 + 3 * ask.window.len() + slot).then(|| vec![token])
+    }
+
+    /// What was fed, and the state after it.
+    pub(crate) fn fed(&mut self, ids: &[u32], state: Vec<f32>) -> Result<(), Error> {
+        if state.is_empty() {
+            return Err(Error::Prompt(format!("{} tokens do not fit the model", ids.len())));
+        }
+        self.state = state;
+        self.cached.extend(ids);
+        Ok(())
+    }
+
+    /// Takes the logits that it wanted, and draws.
+    pub(crate) fn choose(&mut self, logits: Vec<f32>) -> Result<(), Error> {
+        let Some(mut ask) = self.ask.take() else { return Ok(()) };
+        let next = self.chosen(&mut ask, logits)?;
+        if let Some(stage) = next {
+            self.stage = stage;
+            self.ask = Some(ask);
+        }
+        Ok(())
+    }
+
+    /// The stage after a draw; `None` when the answer is complete.
+    fn chosen(&mut self, ask: &mut Ask, logits: Vec<f32>) -> Result<Option<Stage>, Error> {
+        Ok(match self.stage {
+            Stage::Close(open) => {
+                let rows = Self::lengths(ask, open);
+                let best = (0..).zip(&logits).max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(index, _)| index);
+                ask.close(open, i32::try_from(rows.start + best - v::DUR).unwrap_or(0));
+                Some(Stage::Lay)
+            }
+            Stage::Onset { first, again } => {
+                let rows = self.onsets(ask, first);
+                let rest = ask.now + v::REST_EVERY;
+                let ticks = rows.clone().map(|row| ask.onset(row));
+                let bias = ask.prompt.constraints.onset_bias(ticks, ask.now, self.beat(), rest);
+                let onset = Self::pick(ask, &[rows], logits, &bias).map(|time| ask.onset(time))?;
+                self.mark.clone_from(&self.state);
+                match ask.prompt.onsets.is_some() && onset > ask.now {
+                    true => ask.next_listed().and_then(|onset| Self::begins(ask, onset, again)),
+                    false => Self::begins(ask, onset, again),
+                }
+            }
+            Stage::Duration { onset, again } => {
+                let duration = Self::pick(ask, &[v::DUR..v::DUR + v::MAX_DUR], logits, &[])?;
+                Some(Stage::Note { onset, duration, again })
+            }
+            Stage::Note { onset, duration, again } => {
+                let rows = self.voices(ask, onset);
+                let note = Self::pick(ask, &rows, logits, &Self::key_bias(ask, &rows))?;
+                let duration = i32::try_from(duration - v::DUR).unwrap_or(0);
+                let triplet = Triplet { onset, duration, note, control: false };
+                if again || !ask.falls(&triplet) {
+                    Some(Stage::Stand(triplet))
+                } else {
+                    self.again(ask, onset)
+                }
+            }
+            stage => Some(stage),
+        })
+    }
+
+    /// The next triplet of an answer: from a draw, or at an onset that is known.
+    fn next_triplet(&mut self, ask: &Ask) -> Option<Stage> {
+        if let Some(list) = &ask.prompt.onsets
+            && (!list.contains(&ask.now) || ask.given == 0 || ask.is_full())
+        {
+            self.mark.clone_from(&self.state);
+            return Self::begins(ask, ask.next_listed()?, false);
+        }
         let mut first = ask.now.max(ask.prompt.start);
         if first == ask.now && ask.is_full() {
             first += 1;
         }
-        let onsets = self.onsets(ask, first);
-        let ticks = onsets.clone().map(|row| ask.offset + i32::try_from(row - v::TIME).unwrap_or(0));
+        Some(Stage::Onset { first, again: false })
+    }
+
+    /// A triplet at `onset`; a REST, where a listed one is far; `None` past the end.
+    fn begins(ask: &Ask, onset: i32, again: bool) -> Option<Stage> {
         let rest = ask.now + v::REST_EVERY;
-        let bias = ask.prompt.constraints.onset_bias(ticks, ask.now, self.beat(), rest);
-        let time = self.pick_biased(ask, &[onsets], &bias)?;
-        let onset = ask.offset + i32::try_from(time - v::TIME).unwrap_or(0);
-        Ok(if stays && onset > ask.now { ask.next_listed() } else { Some(onset) })
+        if onset >= ask.prompt.end {
+            None
+        } else if ask.prompt.onsets.is_some() && onset > rest {
+            Some(Stage::Stand(Triplet { onset: rest, duration: 0, note: v::REST, control: false }))
+        } else {
+            Some(Stage::Duration { onset, again })
+        }
+    }
+
+    /// The note drawn cannot stand on an onset that has notes already: the triplet is thrown away and time goes on.
+    /// The best of what lies above instead would push answers upward and pile notes up.
+    fn again(&mut self, ask: &Ask, onset: i32) -> Option<Stage> {
+        self.forget(1 + 3 * ask.window.len());
+        self.state.clone_from(&self.mark);
+        match ask.prompt.onsets {
+            Some(_) => ask.next_listed().and_then(|onset| Self::begins(ask, onset, true)),
+            None => Some(Stage::Onset { first: onset + 1, again: true }),
+        }
+    }
+
+    /// Puts a triplet into the window; what there is to say of it.
+    fn stands(ask: &mut Ask, triplet: Triplet) -> Option<Want> {
+        ask.window.push(triplet);
+        if triplet.note != v::REST {
+            ask.rests = 0;
+            return Some(Want::Note(ask.played(triplet)));
+        }
+        ask.rests += 1;
+        ask.advance(triplet.onset);
+        (ask.rests > MOST_RESTS).then_some(Want::Over)
+    }
+
+    /// Rows of the lengths of a note that still sounds at the start.
+    fn lengths(ask: &Ask, open: Triplet) -> Range<u32> {
+        let least = u32::try_from(ask.prompt.start - open.onset).unwrap_or(0).clamp(1, v::MAX_DUR - 1);
+        v::DUR + least..v::DUR + v::MAX_DUR
     }
 
     /// Rows of the onsets from `first`. Models in beats are trained with a REST in each silence, so that no
@@ -245,16 +353,13 @@ impl Session {
         }
     }
 
-    /// Rows of the notes of the instruments asked for; on an onset that has notes already only those above
-    /// them, since models are trained on (onset, instrument, key) in order. Or a REST, if time went on.
+    /// Rows of the notes of the instruments asked for. Or a REST, if time went on.
     fn voices(&self, ask: &Ask, onset: i32) -> Vec<Range<u32>> {
-        let last = if onset == ask.now { ask.here.iter().max().copied() } else { None };
-        let above = last.map_or(v::NOTE, |(instrument, key)| row(instrument, key) + 1);
-        let instruments = ask.legal.iter().map(|&one| row(one, Key(0))..row(one, Key(127)) + 1);
-        let mut rows: Vec<_> = instruments.map(|rows| rows.start.max(above)..rows.end).collect();
+        let rows = ask.legal.iter().map(|&one| row(one, Key(0))..row(one, Key(127)) + 1);
+        let mut rows: Vec<_> = rows.collect();
         let stands = match self.model.frame() {
             TimeFrame::Beats { .. } => onset == ask.now + v::REST_EVERY,
-            TimeFrame::Seconds => last.is_none(),
+            TimeFrame::Seconds => onset != ask.now || ask.here.is_empty(),
         };
         if stands && !ask.prompt.constraints.allows_onset(onset, self.beat()) {
             rows.clear();
@@ -277,204 +382,12 @@ impl Session {
         all().map(|row| if free(row, stuck) { 0.0 } else { f32::NEG_INFINITY }).collect()
     }
 
-    /// Draws one of `rows`, which ascend.
-    fn pick(&self, ask: &mut Ask, rows: &[Range<u32>]) -> Result<u32, Error> {
-        self.pick_biased(ask, rows, &[])
-    }
-
-    /// The same with something added to the logits of the first rows.
-    fn pick_biased(&self, ask: &mut Ask, rows: &[Range<u32>], bias: &[f32]) -> Result<u32, Error> {
-        let mut logits: Vec<f32> =
-            rows.iter().flat_map(|rows| self.model.logits(&self.state, rows.clone())).collect();
+    /// Draws one of `rows`, which ascend, after `bias` is added to the logits of the first of them.
+    fn pick(ask: &mut Ask, rows: &[Range<u32>], mut logits: Vec<f32>, bias: &[f32]) -> Result<u32, Error> {
         logits.iter_mut().zip(bias).for_each(|(logit, bias)| *logit += bias);
         let u = draw(ask.prompt.sampling.seed, ask.prompt.answer, ask.drawn);
         ask.drawn += 1;
         let index = choose(&logits, &ask.prompt.sampling, u).ok_or(Error::NotFinite)?;
         rows.iter().cloned().flatten().nth(index).ok_or(Error::NotFinite)
     }
-
-    /// Brings the cache to exactly `tokens`.
-    fn feed(&mut self, tokens: &[u32]) -> Result<(), Error> {
-        let mut same = self.cached.iter().zip(tokens).take_while(|(a, b)| a == b).count();
-        if same == tokens.len() && (same != self.cached.len() || self.state.is_empty()) {
-            same = same.saturating_sub(1); // the state belongs to the last token computed
-        }
-        if same < self.cached.len() {
-            self.state.clear();
-        }
-        self.cache.truncate(same);
-        self.cached.truncate(same);
-        tokens.get(same..).unwrap_or_default().chunks(PART).try_for_each(|tokens| self.push(tokens))
-    }
-
-    fn push(&mut self, tokens: &[u32]) -> Result<(), Error> {
-        if !(self.wanted)() {
-            return Err(Error::Cancelled);
-        }
-        let state = self.model.feed(&mut self.cache, tokens);
-        if state.is_empty() {
-            return Err(Error::Prompt(format!("{} tokens do not fit the model", tokens.len())));
-        }
-        self.state = state;
-        self.cached.extend(tokens);
-        Ok(())
-    }
-
-    /// When the window is full it moves on: a quarter is let go, and time is counted from a new bar line.
-    fn make_room(&self, ask: &mut Ask) {
-        let most = (self.model.positions() - 1) / 3;
-        if ask.window.len() < most && ask.now - ask.offset < MOST_SPAN {
-            return;
-        }
-        let keep = (most * 3 / 4).min(ask.window.len() * 3 / 4);
-        ask.window.drain(..ask.window.len() - keep);
-        let oldest = ask.now - MOST_SPAN * 3 / 4;
-        ask.window.retain(|triplet| triplet.onset >= oldest);
-        let bar = match self.model.frame() {
-            TimeFrame::Beats { ticks_per_beat } => i32::try_from(ticks_per_beat * 4).unwrap_or(192),
-            TimeFrame::Seconds => 1,
-        };
-        let first = ask.window.iter().map(|t| t.onset).min().unwrap_or(ask.now);
-        ask.offset = first.div_euclid(bar) * bar;
-    }
-}
-
-impl Ask {
-    fn new(prompt: Prompt) -> Result<Self, Error> {
-        let prompt = Prompt { constraints: prompt.constraints.possible(), ..prompt };
-        let mut history = prompt.history.clone();
-        history.sort_unstable();
-        if history.first().is_some_and(|event| event.onset < 0) {
-            return Err(Error::Prompt("a note of the history is before tick 0".into()));
-        }
-        history.retain(|event| event.onset < prompt.start);
-        let legal = match &prompt.instruments {
-            Some(list) if !list.is_empty() => parts(list.iter().map(|&i| Instrument(i.min(128)))),
-            _ => parts(history.iter().map(|event| event.instrument)),
-        };
-        let mut controls: Vec<Triplet> = prompt.controls.iter().map(|event| triplet(event, true)).collect();
-        controls.sort_by_key(|control| control.onset);
-        let mut ask = Self {
-            legal,
-            window: Vec::new(),
-            controls: controls.into(),
-            offset: 0,
-            now: 0,
-            here: Vec::new(),
-            drawn: 0,
-            rests: 0,
-            given: 0,
-            prompt,
-        };
-        ask.lay_out(&history);
-        Ok(ask)
-    }
-
-    /// The prompt as triplets: a REST for each 100 ticks of silence, controls ahead of their time.
-    fn lay_out(&mut self, history: &[Event]) {
-        let mut last = 0;
-        for event in history {
-            self.rest(&mut last, event.onset);
-            self.take_controls();
-            self.window.push(triplet(event, false));
-            self.advance(event.onset);
-            self.here.push((event.instrument, event.key));
-            last = event.onset;
-        }
-        self.rest(&mut last, self.prompt.start);
-    }
-
-    fn rest(&mut self, last: &mut i32, until: i32) {
-        while until > *last + v::REST_EVERY {
-            *last += v::REST_EVERY;
-            self.take_controls();
-            self.window.push(Triplet { onset: *last, duration: 0, note: v::REST, control: false });
-            self.advance(*last);
-        }
-    }
-
-    fn take_controls(&mut self) {
-        while let Some(control) = self.controls.pop_front_if(|control| self.now >= control.onset - v::DELTA) {
-            self.window.push(control);
-        }
-    }
-
-    fn advance(&mut self, onset: i32) {
-        if onset > self.now {
-            self.now = onset;
-            self.here.clear();
-        }
-    }
-
-    fn played(&mut self, triplet: Triplet) -> Event {
-        let (instrument, key) = voice(triplet.note);
-        self.advance(triplet.onset);
-        self.here.push((instrument, key));
-        self.given += 1;
-        Event { onset: triplet.onset, duration: triplet.duration, instrument, key }
-    }
-
-    /// The listed onset after this one, or the first of the answer.
-    fn next_listed(&self) -> Option<i32> {
-        let from = if self.given > 0 { self.now + 1 } else { self.prompt.start.max(self.now) };
-        let listed = self.prompt.onsets.iter().flatten().copied();
-        listed.filter(|onset| *onset >= from).min()
-    }
-
-    /// Whether an instrument may go to a key from its last note.
-    fn is_near(&self, instrument: Instrument, key: Key) -> bool {
-        let Some(leap) = self.prompt.leap.filter(|_| !instrument.is_drums()) else { return true };
-        let own = |triplet: &&Triplet| {
-            !triplet.control && triplet.note != v::REST && voice(triplet.note).0 == instrument
-        };
-        let last = self.window.iter().rev().find(own);
-        last.is_none_or(|last| voice(last.note).1.0.abs_diff(key.0) <= leap)
-    }
-
-    /// Whether no note can be added to the newest onset.
-    fn is_full(&self) -> bool {
-        let top = self.legal.iter().max().and_then(|&instrument| {
-            let open = |key: &u8| self.prompt.constraints.allows(instrument, Key(*key));
-            (0..128).rev().find(open).map(|key| (instrument, Key(key)))
-        });
-        self.here.len() >= usize::from(self.prompt.max_per_onset.max(1))
-            || self.here.iter().max().copied() >= top
-    }
-
-    fn tokens(&self) -> Vec<u32> {
-        let anticipates = !self.prompt.controls.is_empty();
-        let mut tokens = vec![if anticipates { v::ANTICIPATE } else { v::AUTOREGRESS }];
-        for triplet in &self.window {
-            let shift = if triplet.control { v::CONTROL_OFFSET } else { 0 };
-            let onset = u32::try_from(triplet.onset - self.offset).unwrap_or(0).min(v::MAX_TIME - 1);
-            let duration = u32::try_from(triplet.duration).unwrap_or(0).min(v::MAX_DUR - 1);
-            tokens.extend([v::TIME + onset + shift, v::DUR + duration + shift, triplet.note + shift]);
-        }
-        tokens
-    }
-}
-
-fn triplet(event: &Event, control: bool) -> Triplet {
-    let note = row(event.instrument, event.key);
-    Triplet { onset: event.onset, duration: event.duration, note, control }
-}
-
-/// Each once, in order; the piano if there is none.
-fn parts(instruments: impl Iterator<Item = Instrument>) -> Vec<Instrument> {
-    let mut parts: Vec<Instrument> = instruments.collect();
-    parts.sort_unstable();
-    parts.dedup();
-    if parts.is_empty() { vec![Instrument(0)] } else { parts }
-}
-
-/// The token of a note.
-fn row(instrument: Instrument, key: Key) -> u32 {
-    v::NOTE + 128 * u32::from(instrument.0.min(128)) + u32::from(key.0 & 127)
-}
-
-/// Instrument and key of a note token.
-#[allow(clippy::cast_possible_truncation)] // 129 * 128 numbers
-fn voice(row: u32) -> (Instrument, Key) {
-    let number = row.saturating_sub(v::NOTE).min(v::MAX_NOTE - 1);
-    (Instrument((number / 128) as u8), Key((number % 128) as u8))
 }

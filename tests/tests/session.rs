@@ -164,3 +164,16 @@ fn what_was_prepared_changes_no_answer() {
     }
     assert_eq!(notes, expected);
 }
+
+#[test]
+fn notes_that_still_sound_do_not_seem_short() {
+    let mut session = Session::new(model());
+    let mut held = prompt(5);
+    held.history.push(event(360, 24, 48));
+    let cut = answer(&mut session, held.clone());
+    held.held = vec![(360, Instrument(0), Key(48))];
+    let open = answer(&mut session, held.clone());
+    assert!(open.iter().all(|note| (384..768).contains(&note.onset)), "{open:?}");
+    assert_ne!(cut, open, "the model hears a note that goes on");
+    assert_eq!(open, answer(&mut Session::new(model()), held), "and answers it the same each time");
+}

@@ -1,0 +1,255 @@
+//! An answer under way: the window that the model sees, and what may come next. No model is needed for it.
+
+use std::collections::VecDeque;
+
+use continuo_timeline::{Event, Instrument, Key};
+
+use crate::Error;
+use crate::model::{Model, TimeFrame};
+use crate::prompt::Prompt;
+use crate::vocabulary as v;
+
+/// How far apart in ticks the first and the last onset of a window may lie: room is left for the answer.
+const MOST_SPAN: i32 = 9_000;
+
+/// Triplet in absolute ticks of the prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Triplet {
+    /// Tick.
+    pub onset: i32,
+    /// Ticks.
+    pub duration: i32,
+    /// Token of an event's note.
+    pub note: u32,
+    /// Whether it was known beforehand.
+    pub control: bool,
+}
+
+/// The answer under way.
+pub struct Ask {
+    /// What was asked.
+    pub prompt: Prompt,
+    /// Instruments of the answer.
+    pub legal: Vec<Instrument>,
+    /// What the model sees.
+    pub window: Vec<Triplet>,
+    /// Not in the window yet.
+    controls: VecDeque<Triplet>,
+    /// What the model takes for tick 0.
+    pub offset: i32,
+    /// The newest onset.
+    pub now: i32,
+    /// Notes on the newest onset.
+    pub here: Vec<(Instrument, Key)>,
+    /// Numbers drawn so far.
+    pub drawn: u64,
+    /// RESTs in a row.
+    pub rests: u32,
+    /// Notes given so far.
+    pub given: u32,
+    /// Onset and token of notes whose length is open.
+    open: Vec<(i32, u32)>,
+}
+
+impl Ask {
+    /// Refuses what starts before tick 0.
+    pub fn new(prompt: Prompt) -> Result<Self, Error> {
+        let prompt = Prompt { constraints: prompt.constraints.possible(), ..prompt };
+        let mut history = prompt.history.clone();
+        history.sort_unstable();
+        if history.first().is_some_and(|event| event.onset < 0) {
+            return Err(Error::Prompt("a note of the history is before tick 0".into()));
+        }
+        history.retain(|event| event.onset < prompt.start);
+        let legal = match &prompt.instruments {
+            Some(list) if !list.is_empty() => parts(list.iter().map(|&i| Instrument(i.min(128)))),
+            _ => parts(history.iter().map(|event| event.instrument)),
+        };
+        let mut controls: Vec<Triplet> = prompt.controls.iter().map(|event| triplet(event, true)).collect();
+        controls.sort_by_key(|control| control.onset);
+        let mut ask = Self {
+            legal,
+            window: Vec::new(),
+            controls: controls.into(),
+            offset: 0,
+            now: 0,
+            here: Vec::new(),
+            drawn: 0,
+            rests: 0,
+            given: 0,
+            open: prompt
+                .held
+                .iter()
+                .map(|(onset, instrument, key)| (*onset, row(*instrument, *key)))
+                .collect(),
+            prompt,
+        };
+        ask.lay_out(&history);
+        Ok(ask)
+    }
+
+    /// The prompt as triplets: a REST for each 100 ticks of silence, controls ahead of their time.
+    fn lay_out(&mut self, history: &[Event]) {
+        let mut last = 0;
+        for event in history {
+            self.rest(&mut last, event.onset);
+            self.take_controls();
+            self.window.push(triplet(event, false));
+            self.advance(event.onset);
+            self.here.push((event.instrument, event.key));
+            last = event.onset;
+        }
+        self.rest(&mut last, self.prompt.start);
+    }
+
+    fn rest(&mut self, last: &mut i32, until: i32) {
+        while until > *last + v::REST_EVERY {
+            *last += v::REST_EVERY;
+            self.take_controls();
+            self.window.push(Triplet { onset: *last, duration: 0, note: v::REST, control: false });
+            self.advance(*last);
+        }
+    }
+
+    /// Controls whose time has come, into the window.
+    pub fn take_controls(&mut self) {
+        while let Some(control) = self.controls.pop_front_if(|control| self.now >= control.onset - v::DELTA) {
+            self.window.push(control);
+        }
+    }
+
+    /// Time goes on to an onset.
+    pub fn advance(&mut self, onset: i32) {
+        if onset > self.now {
+            self.now = onset;
+            self.here.clear();
+        }
+    }
+
+    /// A triplet as a note of the answer.
+    pub fn played(&mut self, triplet: Triplet) -> Event {
+        let (instrument, key) = voice(triplet.note);
+        self.advance(triplet.onset);
+        self.here.push((instrument, key));
+        self.given += 1;
+        Event { onset: triplet.onset, duration: triplet.duration, instrument, key }
+    }
+
+    /// The listed onset after this one, or the first of the answer.
+    pub fn next_listed(&self) -> Option<i32> {
+        let from = if self.given > 0 { self.now + 1 } else { self.prompt.start.max(self.now) };
+        let listed = self.prompt.onsets.iter().flatten().copied();
+        listed.filter(|onset| *onset >= from).min()
+    }
+
+    /// Whether an instrument may go to a key from its last note.
+    pub fn is_near(&self, instrument: Instrument, key: Key) -> bool {
+        let Some(leap) = self.prompt.leap.filter(|_| !instrument.is_drums()) else { return true };
+        let own = |triplet: &&Triplet| {
+            !triplet.control && triplet.note != v::REST && voice(triplet.note).0 == instrument
+        };
+        let last = self.window.iter().rev().find(own);
+        last.is_none_or(|last| voice(last.note).1.0.abs_diff(key.0) <= leap)
+    }
+
+    /// Whether a triplet breaks the order of the training data: on an onset that has notes already only those
+    /// above them stand, by (instrument, key).
+    pub fn falls(&self, triplet: &Triplet) -> bool {
+        let last = if triplet.onset == self.now { self.here.iter().max() } else { None };
+        last.is_some_and(|&(instrument, key)| triplet.note <= row(instrument, key))
+    }
+
+    /// Whether no note can be added to the newest onset.
+    pub fn is_full(&self) -> bool {
+        let top = self.legal.iter().max().and_then(|&instrument| {
+            let open = |key: &u8| self.prompt.constraints.allows(instrument, Key(*key));
+            (0..128).rev().find(open).map(|key| (instrument, Key(key)))
+        });
+        self.here.len() >= usize::from(self.prompt.max_per_onset.max(1))
+            || self.here.iter().max().copied() >= top
+    }
+
+    /// The window as tokens, up to the onset of the first note whose length is open.
+    pub fn tokens(&self) -> Vec<u32> {
+        let anticipates = !self.prompt.controls.is_empty();
+        let mut tokens = vec![if anticipates { v::ANTICIPATE } else { v::AUTOREGRESS }];
+        for triplet in &self.window {
+            let shift = if triplet.control { v::CONTROL_OFFSET } else { 0 };
+            tokens.push(self.time(triplet.onset) + shift);
+            if self.open() == Some(*triplet) {
+                break;
+            }
+            let duration = u32::try_from(triplet.duration).unwrap_or(0).min(v::MAX_DUR - 1);
+            tokens.extend([v::DUR + duration + shift, triplet.note + shift]);
+        }
+        tokens
+    }
+
+    /// The token of an onset.
+    pub fn time(&self, onset: i32) -> u32 {
+        v::TIME + u32::try_from(onset - self.offset).unwrap_or(0).min(v::MAX_TIME - 1)
+    }
+
+    /// The onset of a token.
+    pub fn onset(&self, time: u32) -> i32 {
+        self.offset + i32::try_from(time - v::TIME).unwrap_or(0)
+    }
+
+    /// The first note of the window that still sounds and whose length is open.
+    pub fn open(&self) -> Option<Triplet> {
+        let held =
+            |triplet: &&Triplet| !triplet.control && self.open.contains(&(triplet.onset, triplet.note));
+        self.window.iter().find(held).copied()
+    }
+
+    /// Its length in ticks, as the model has it.
+    pub fn close(&mut self, open: Triplet, duration: i32) {
+        self.open.retain(|one| *one != (open.onset, open.note));
+        for triplet in self.window.iter_mut().filter(|triplet| **triplet == open) {
+            triplet.duration = duration;
+        }
+    }
+
+    /// When the window is full it moves on: a quarter is let go, and time is counted from a new bar line.
+    pub fn make_room(&mut self, model: &Model) {
+        let most = (model.positions() - 1) / 3;
+        if self.window.len() < most && self.now - self.offset < MOST_SPAN {
+            return;
+        }
+        let keep = (most * 3 / 4).min(self.window.len() * 3 / 4);
+        self.window.drain(..self.window.len() - keep);
+        let oldest = self.now - MOST_SPAN * 3 / 4;
+        self.window.retain(|triplet| triplet.onset >= oldest);
+        let bar = match model.frame() {
+            TimeFrame::Beats { ticks_per_beat } => i32::try_from(ticks_per_beat * 4).unwrap_or(192),
+            TimeFrame::Seconds => 1,
+        };
+        let first = self.window.iter().map(|t| t.onset).min().unwrap_or(self.now);
+        self.offset = first.div_euclid(bar) * bar;
+    }
+}
+
+fn triplet(event: &Event, control: bool) -> Triplet {
+    let note = row(event.instrument, event.key);
+    Triplet { onset: event.onset, duration: event.duration, note, control }
+}
+
+/// Each once, in order; the piano if there is none.
+fn parts(instruments: impl Iterator<Item = Instrument>) -> Vec<Instrument> {
+    let mut parts: Vec<Instrument> = instruments.collect();
+    parts.sort_unstable();
+    parts.dedup();
+    if parts.is_empty() { vec![Instrument(0)] } else { parts }
+}
+
+/// The token of a note.
+pub fn row(instrument: Instrument, key: Key) -> u32 {
+    v::NOTE + 128 * u32::from(instrument.0.min(128)) + u32::from(key.0 & 127)
+}
+
+/// Instrument and key of a note token.
+#[allow(clippy::cast_possible_truncation)] // 129 * 128 numbers
+pub fn voice(row: u32) -> (Instrument, Key) {
+    let number = row.saturating_sub(v::NOTE).min(v::MAX_NOTE - 1);
+    (Instrument((number / 128) as u8), Key((number % 128) as u8))
+}

@@ -1,0 +1,75 @@
+//! What a model makes of passages, for judges in other languages: `passages MODEL` reads one JSON document a line and
+//! writes one a line. Events are `[onset, duration, instrument, key]` in ticks of the model.
+//!
+//! ```text
+//! {"history": [events], "start": 1536, "end": 2304, "instruments": [0, 128], "answer": 3}  ─▶  {"answer": [events]}
+//! {"score": [events]}                                                                      ─▶  {"nats": [...]}
+//! ```
+//!
+//! Answers are the plugin's: its sampler, top-p 0.95, seed 1. Without `instruments` those of the history play.
+
+use std::io::{BufRead, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use continuo_inference::{Event, Model, Prompt, Sampling, Session, tasks};
+use continuo_timeline::{Instrument, Key};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Onset, duration, instrument, key.
+type Row = (i32, i32, u8, u8);
+
+/// One line.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Asked {
+    Answer {
+        history: Vec<Row>,
+        start: i32,
+        end: i32,
+        instruments: Option<Vec<u8>>,
+        #[serde(default)]
+        answer: u64,
+    },
+    Score {
+        score: Vec<Row>,
+    },
+}
+
+fn main() -> Result<()> {
+    let path = std::env::args_os().nth(1).map(PathBuf::from).context("usage: passages MODEL")?;
+    let model = Model::load(&path)?;
+    let mut session = Session::new(Arc::clone(&model));
+    let mut out = std::io::stdout().lock();
+    for line in std::io::stdin().lock().lines() {
+        let asked = serde_json::from_str(&line?).context("a line that is neither an answer nor a score")?;
+        writeln!(out, "{}", reply(&model, &mut session, asked)?)?;
+    }
+    Ok(())
+}
+
+fn reply(model: &Model, session: &mut Session, asked: Asked) -> Result<Value> {
+    match asked {
+        Asked::Score { score } => Ok(json!({ "nats": tasks::score(model, &events(&score))? })),
+        Asked::Answer { history, start, end, instruments, answer } => {
+            let history = events(&history);
+            let sampling = Sampling { temperature: 1.0, top_p: 0.95, seed: 1 };
+            let prompt = Prompt { history, start, end, instruments, sampling, answer, ..Prompt::default() };
+            let rows = |e: Event| (e.onset, e.duration, e.instrument.0, e.key.0);
+            let notes = tasks::answer(session, prompt, |_| {})?;
+            Ok(json!({ "answer": notes.into_iter().map(rows).collect::<Vec<Row>>() }))
+        }
+    }
+}
+
+fn events(rows: &[Row]) -> Vec<Event> {
+    let event = |&(onset, duration, instrument, key): &Row| Event {
+        onset,
+        duration,
+        instrument: Instrument(instrument.min(128)),
+        key: Key(key & 127),
+    };
+    rows.iter().map(event).collect()
+}
