@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use continuo_inference::midi::Midi;
 use continuo_inference::{Event, Model, TimeFrame, compound, tasks};
@@ -58,6 +58,9 @@ impl Score {
     }
 }
 
+/// Ticks of 10 ms that a file may last: silence is counted out in tokens.
+const DAY: i64 = 8_640_000;
+
 /// The notes of a file as the model counts them: as the reference does for models in seconds.
 fn events(model: &Model, path: &Path) -> Result<Vec<Event>> {
     if matches!(model.frame(), TimeFrame::Beats { .. }) {
@@ -67,7 +70,11 @@ fn events(model: &Model, path: &Path) -> Result<Vec<Event>> {
     }
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let midi = Midi::parse(&bytes).with_context(|| path.display().to_string())?;
-    let tokens = compound::to_events(&compound::from_midi(&midi));
+    let notes = compound::from_midi(&midi);
+    if let Some(note) = notes.iter().find(|note| note.onset > DAY) {
+        bail!("{} has a note after {} s, and a day is the most; cut it", path.display(), note.onset / 100);
+    }
+    let tokens = compound::to_events(&notes);
     let notes = compound::from_events(&tokens, compound::Fold::ByNote)?;
     let event = |note: compound::Compound| -> Result<Event> {
         let (onset, duration) = (i32::try_from(note.onset)?, i32::try_from(note.duration)?);

@@ -19,7 +19,7 @@ mod tokens;
 mod varying;
 
 use clap::{Parser, Subcommand};
-use continuo_service::song;
+use continuo_service::{part, song};
 use serde_json::Value;
 
 /// Music that goes on: continue MIDI files with a music transformer on this machine.

@@ -57,6 +57,11 @@ impl<'a> Placing<'a> {
         self.parts.push(Part { instrument, channel, dynamics });
     }
 
+    /// The channel of an instrument, if it has a part.
+    pub fn channel(&self, instrument: Instrument) -> Option<Channel> {
+        self.parts.iter().find(|part| part.instrument == instrument).map(|part| part.channel)
+    }
+
     /// An event as a note.
     pub fn note(&self, event: &Event) -> Note {
         let at = self.frame.beat(event.onset);

@@ -111,7 +111,8 @@ impl Playing {
         let first = all().map(|note| note.at.0).fold(f64::INFINITY, f64::min);
         let end = all().map(|note| note.at.0 + note.len.0).fold(0.0, f64::max);
         let mut bars = vec![song.bar_before(Beats(first))];
-        while let Some(&last) = bars.last().filter(|last| last.0 < end) {
+        // More lines than pixels say nothing.
+        while let Some(&last) = bars.last().filter(|last| last.0 < end && bars.len() < 2000) {
             bars.push(song.bar_after(Beats(last.0 + 0.01)));
         }
         let file = std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
