@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use clap::Subcommand;
-use continuo_inference::{Model, TimeFrame};
+use continuo_inference::{Model, Precision, TimeFrame};
 use serde_json::{Value, json};
 
 use crate::hub::{self, Cache, Name, variable};
@@ -59,7 +59,15 @@ impl Models {
     }
 }
 
-/// The model of `--model`; the built-in one if absent.
+/// The model of `--model`, to be played: in small whole numbers, on all processors.
+pub fn load_to_play(name: Option<&str>) -> Result<Arc<Model>> {
+    match name {
+        None | Some("default") => load(None),
+        Some(name) => Ok(Model::load_as(&resolve(name)?, Precision::Quick)?),
+    }
+}
+
+/// The model of `--model`, exact; the built-in one, which is int8, if absent.
 pub fn load(name: Option<&str>) -> Result<Arc<Model>> {
     match name {
         None | Some("default") => Ok(Model::from_compact(continuo_models::DEFAULT)?),
