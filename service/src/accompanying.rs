@@ -14,6 +14,9 @@ use crate::song::Song;
 
 /// Arguments of `continuo accompany`.
 #[derive(Args)]
+#[command(
+    after_help = "Examples:\n  continuo accompany tune.mid -o band.mid --instruments 32,128              bass and drums to a tune\n  continuo accompany song.mid -o new.mid --melody track=2 --instruments 48  strings to one of its tracks\nPrograms: 0 piano, 16 organ, 24 guitar, 32 bass, 40 violin, 48 strings, 56 trumpet, 65 saxophone, 73 flute, 128 drums."
+)]
 pub struct Accompany {
     /// The MIDI file with the melody, which stays as it is.
     input: PathBuf,

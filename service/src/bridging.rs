@@ -15,6 +15,9 @@ use crate::song::Song;
 
 /// Arguments of `continuo bridge`.
 #[derive(Args)]
+#[command(
+    after_help = "Example:\n  continuo bridge verse.mid chorus.mid -o both.mid --bars 2\nThe bridge begins at the bar line after the first file's last note, and is exactly as long as was asked for; then the second file\nis played at its own tempo. `tempos` in what is printed says where which tempo begins, in beats."
+)]
 pub struct Bridge {
     /// The file that comes first; it stays as it is.
     first: PathBuf,

@@ -1,5 +1,6 @@
 //! `continuo embed` and `continuo score`: what a model makes of a file that is there already.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -14,6 +15,9 @@ use crate::{models, playing};
 
 /// Arguments of `continuo embed`.
 #[derive(Args)]
+#[command(
+    after_help = "Example:\n  continuo embed song.mid > song.json\nPrints model, layer, tokens (as many as the model takes at once) and embedding, a list of numbers.\nPieces whose vectors lie near each other sound alike to the model."
+)]
 pub struct Embed {
     /// The MIDI file.
     input: PathBuf,
@@ -39,6 +43,9 @@ impl Embed {
 
 /// Arguments of `continuo score`.
 #[derive(Args)]
+#[command(
+    after_help = "Example:\n  continuo score song.mid\nPrints nats, a number for each note in order of onset, and nats_per_event, their mean.\nA note that the model was sure of costs 0; one of a thousand that were as likely costs ln 1000 = 6.9."
+)]
 pub struct Score {
     /// The MIDI file.
     input: PathBuf,
@@ -52,7 +59,13 @@ impl Score {
     #[allow(clippy::cast_precision_loss)] // notes are thousands
     pub fn run(&self) -> Result<Value> {
         let model = models::load(self.model.as_deref())?;
-        let nats = tasks::score(&model, &events(&model, &self.input)?)?;
+        let events = events(&model, &self.input)?;
+        let progress = indicatif::ProgressBar::new(events.len() as u64);
+        let nats = tasks::score(&model, &events, |scored| {
+            progress.set_position(scored as u64);
+            ControlFlow::Continue(())
+        })?;
+        progress.finish_and_clear();
         let mean = nats.iter().sum::<f64>() / nats.len().max(1) as f64;
         Ok(json!({ "model": model.name(), "events": nats.len(), "nats_per_event": mean, "nats": nats }))
     }
