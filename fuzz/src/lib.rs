@@ -7,6 +7,7 @@ use continuo_inference::compound::{self, Fold};
 use continuo_inference::generate::{Request, generate, logits_of};
 use continuo_inference::midi::Midi;
 use continuo_inference::{Config, Error, Model, pickle};
+use continuo_service::part::Part;
 use continuo_service::song::Song;
 use continuo_timeline::{Bpm, Meter};
 
@@ -28,9 +29,12 @@ pub fn midi(bytes: &[u8]) {
     if let Ok(song) = Song::parse(Path::new("a.mid"), bytes.to_vec()) {
         let (start, end) = (song.bar_before(song.end()), song.bar_after(song.end()));
         assert!(start.0 <= end.0 && song.seconds(end).is_finite() && song.tempo(end).0 > 0.0);
+        let path = Path::new("b.mid");
         let rest = song.without(start, end);
-        let written = rest.with_answer(&song.notes);
-        Song::parse(Path::new("b.mid"), written).expect("what was written can be read");
+        let again = Song::parse(path, rest.with_answer(&song.notes)).expect("what was written can be read");
+        let _ = again.part(path, Part::Track(1));
+        let turned = again.turning(path, end, &song, start);
+        assert!(turned.is_ok_and(|turned| turned.tempo(end).0 > 0.0) || end.0 > 1000.0);
     }
 }
 

@@ -11,7 +11,7 @@ pub enum Error {
     Read { path: PathBuf, source: std::io::Error },
     /// A checkpoint is not what it should be.
     #[error(
-        "{path}: {what}; expected a GPT-2 folder (config.json with model.safetensors, its shards or pytorch_model.bin) or a compact model file"
+        "{path}: {what}; expected a GPT-2 folder (config.json with model.safetensors, its shards or pytorch_model.bin) or a compact model file: fetch or copy it again, or name another"
     )]
     Checkpoint { path: PathBuf, what: String },
     /// A prompt that no answer can be made for.

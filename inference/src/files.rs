@@ -34,11 +34,7 @@ fn map(path: &Path) -> Result<Mmap, Error> {
     let file = File::open(path).map_err(fail)?;
     // SAFETY: the map is read only, and lives as long as the model is being loaded. A program that shortens
     // the file meanwhile ends this one with a bus error, as with every tool that maps weights.
-    let map = unsafe { Mmap::map(&file) }.map_err(fail)?;
-    // Tensors are read once, one after the other; a system that takes no advice reads all the same.
-    #[cfg(unix)]
-    let _ = map.advise(memmap2::Advice::Sequential);
-    Ok(map)
+    unsafe { Mmap::map(&file) }.map_err(fail)
 }
 
 fn text(path: &Path) -> Result<String, Error> {

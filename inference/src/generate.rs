@@ -70,7 +70,7 @@ impl Request {
         if let Some(time) = [self.start, self.end].into_iter().find(|time| time.is_nan() || time.abs() > DAY)
         {
             return refuse(format!(
-                "{time} s is more than a day; give start_time and end_time within {DAY} s"
+                "{time:?} s is more than a day; give start_time and end_time within {DAY} s"
             ));
         }
         if let Some(token) = tokens.copied().find(|token| !(0..=ticks + CONTROL).contains(token)) {

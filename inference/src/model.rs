@@ -264,6 +264,14 @@ fn threads() -> usize {
     most.unwrap_or(2_usize).clamp(1, here)
 }
 
+/// A model's name from where it lies; in a cache of the Hugging Face Hub that is the repository's.
 fn stem(path: &Path) -> String {
+    let folder = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    if let Some(snapshots) = path.parent().filter(|parent| parent.ends_with("snapshots"))
+        && let Some(repository) = snapshots.parent().and_then(folder)
+        && let Some(name) = repository.strip_prefix("models--")
+    {
+        return name.replacen("--", "/", 1);
+    }
     path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }

@@ -19,7 +19,8 @@ enum Value {
     Text(Rc<str>),
     Global(&'static str),
     Tuple(Rc<[Value]>),
-    Dict(Rc<RefCell<Vec<(Value, Value)>>>),
+    /// Nothing but tensors is kept in one, so that none can hold itself.
+    Dict(Rc<RefCell<Vec<(Rc<str>, Rc<Tensor>)>>>),
     Storage(Rc<str>, Dtype),
     Tensor(Rc<Tensor>),
 }
@@ -65,8 +66,7 @@ pub fn tensors(bytes: &[u8]) -> Result<BTreeMap<String, View<'_>>, String> {
         return Err("does not hold a dictionary of tensors".into());
     };
     let mut tensors = BTreeMap::new();
-    for (name, value) in dict.borrow().iter() {
-        let (Value::Text(name), Value::Tensor(tensor)) = (name, value) else { continue };
+    for (name, tensor) in dict.borrow().iter() {
         let storage = entries.get(&format!("{folder}data/{}", tensor.storage));
         let view = storage.and_then(|data| tensor.view(data));
         tensors.insert(name.to_string(), view.ok_or_else(|| format!("lacks data of tensor {name}"))?);
@@ -229,7 +229,10 @@ impl<'a> Machine<'a> {
             self.stack.split_off(from)
         };
         let Some(Value::Dict(dict)) = self.stack.last() else { return Err(cut()) };
-        let pairs = values.as_chunks::<2>().0.iter().map(|[key, value]| (key.clone(), value.clone()));
+        let pairs = values.as_chunks::<2>().0.iter().filter_map(|pair| match pair {
+            [Value::Text(name), Value::Tensor(tensor)] => Some((Rc::clone(name), Rc::clone(tensor))),
+            _ => None,
+        });
         dict.borrow_mut().extend(pairs);
         Ok(())
     }

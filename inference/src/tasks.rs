@@ -1,6 +1,8 @@
 //! What a model is good for besides answering: prompts for playing alone, along, between and instead; and
 //! what it thinks of music that is there already.
 
+use std::ops::ControlFlow;
+
 use crate::masks::softmax;
 use crate::model::Model;
 use crate::vocabulary as v;
@@ -54,16 +56,18 @@ fn prompt(
     }
 }
 
-/// The whole answer to `prompt`; `each` sees its notes as they come.
+/// The whole answer to `prompt`; `each` sees its notes as they come, and may end it: [`Error::Cancelled`].
 pub fn answer(
     session: &mut Session,
     prompt: Prompt,
-    mut each: impl FnMut(&Event),
+    mut each: impl FnMut(&Event) -> ControlFlow<()>,
 ) -> Result<Vec<Event>, Error> {
     session.begin(prompt)?;
     let mut notes = Vec::new();
     while let Some(event) = session.next_note()? {
-        each(&event);
+        if each(&event).is_break() {
+            return Err(Error::Cancelled);
+        }
         notes.push(event);
     }
     Ok(notes)
@@ -96,7 +100,12 @@ const MOST_SPAN: i32 = 9_000;
 
 /// How much each of `events`, which are in order, surprises the model: nats for onset, duration and note
 /// together. RESTs in silence are counted to the note that ends it. A window that is full moves on by half.
-pub fn score(model: &Model, events: &[Event]) -> Result<Vec<f64>, Error> {
+/// `each` is told after every window how many are scored, and may end it: [`Error::Cancelled`].
+pub fn score(
+    model: &Model,
+    events: &[Event],
+    mut each: impl FnMut(usize) -> ControlFlow<()>,
+) -> Result<Vec<f64>, Error> {
     let triplets = triplets(events);
     let most = (model.positions() - 1) / 3;
     let (mut scores, mut waiting) = (Vec::new(), 0.0);
@@ -113,6 +122,9 @@ pub fn score(model: &Model, events: &[Event]) -> Result<Vec<f64>, Error> {
             }
         }
         scored = from + count;
+        if each(scores.len()).is_break() {
+            return Err(Error::Cancelled);
+        }
         from += count.div_ceil(2);
     }
     Ok(scores)

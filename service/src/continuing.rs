@@ -15,6 +15,9 @@ use crate::song::Song;
 
 /// Arguments of `continuo continue`.
 #[derive(Args)]
+#[command(
+    after_help = "Examples:\n  continuo continue song.mid -o more.mid                       8 bars more\n  continuo continue song.mid -o more.mid --bars 4 --seed 2     another answer, of 4 bars\n  continuo continue song.mid -o more.mid --render more.wav     to be listened to\n  continuo continue song.mid -o more.mid --model small         with a checkpoint that was fetched"
+)]
 pub struct Continue {
     /// The MIDI file to continue (type 0 or 1).
     input: PathBuf,

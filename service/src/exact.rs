@@ -12,6 +12,9 @@ use crate::models;
 
 /// Arguments of `continuo logits`.
 #[derive(Args)]
+#[command(
+    after_help = "Example:\n  echo '[55026, 34, 10865, 21445]' > ids.json\n  continuo logits --model small --tokens ids.json --hidden\nPrints {\"logits\": [...], \"hidden\": [{\"mean\": [...], \"last\": [...]}, ...]}."
+)]
 pub struct Logits {
     /// A checkpoint folder, a compact model file, or the name of a model.
     #[arg(long, value_name = "DIR")]
@@ -50,6 +53,9 @@ fn layer(states: &[f32], tokens: usize) -> Value {
 
 /// Arguments of `continuo sample`.
 #[derive(Args)]
+#[command(
+    after_help = "Example:\n  echo '{\"start_time\": 0, \"end_time\": 2, \"top_p\": 0}' > request.json\n  continuo sample --exact --model small --request request.json\nTimes are in seconds, inputs and controls lists of tokens in threes, uniforms a number from 0 to 1 for each token that is drawn;\nwhere they end, the likeliest token is taken. Prints {\"ok\": [events], \"sampled_tokens\": [...]}."
+)]
 pub struct Sample {
     /// As the reference samples, quirks included; the other commands sample as the plugin does.
     #[arg(long, required = true)]

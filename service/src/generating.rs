@@ -12,6 +12,9 @@ use crate::song::Song;
 
 /// Arguments of `continuo generate`.
 #[derive(Args)]
+#[command(
+    after_help = "Example, piano, bass and drums:\n  continuo generate -o trio.mid --instruments 0,32,128 --bars 8 --render trio.wav\nPrograms: 0 piano, 16 organ, 24 guitar, 32 bass, 40 violin, 48 strings, 56 trumpet, 65 saxophone, 73 flute, 128 drums."
+)]
 pub struct Generate {
     /// Who plays: General MIDI programs from 0, 128 for drums; separated by commas.
     #[arg(long, value_delimiter = ',', default_value = "0", value_parser = value_parser!(u8).range(0..=128))]

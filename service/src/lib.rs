@@ -1,4 +1,6 @@
 //! What the `continuo` binary reads, apart from its command line: MIDI files of any kind.
 
+mod conduct;
 mod cut;
+pub mod part;
 pub mod song;

@@ -1,8 +1,9 @@
 //! `continuo embed` and `continuo score`: what a model makes of a file that is there already.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use continuo_inference::midi::Midi;
 use continuo_inference::{Event, Model, TimeFrame, compound, tasks};
@@ -14,6 +15,9 @@ use crate::{models, playing};
 
 /// Arguments of `continuo embed`.
 #[derive(Args)]
+#[command(
+    after_help = "Example:\n  continuo embed song.mid > song.json\nPrints model, layer, tokens (as many as the model takes at once) and embedding, a list of numbers.\nPieces whose vectors lie near each other sound alike to the model."
+)]
 pub struct Embed {
     /// The MIDI file.
     input: PathBuf,
@@ -39,6 +43,9 @@ impl Embed {
 
 /// Arguments of `continuo score`.
 #[derive(Args)]
+#[command(
+    after_help = "Example:\n  continuo score song.mid\nPrints nats, a number for each note in order of onset, and nats_per_event, their mean.\nA note that the model was sure of costs 0; one of a thousand that were as likely costs ln 1000 = 6.9."
+)]
 pub struct Score {
     /// The MIDI file.
     input: PathBuf,
@@ -52,11 +59,20 @@ impl Score {
     #[allow(clippy::cast_precision_loss)] // notes are thousands
     pub fn run(&self) -> Result<Value> {
         let model = models::load(self.model.as_deref())?;
-        let nats = tasks::score(&model, &read(&model, &self.input)?)?;
+        let events = read(&model, &self.input)?;
+        let progress = indicatif::ProgressBar::new(events.len() as u64);
+        let nats = tasks::score(&model, &events, |scored| {
+            progress.set_position(scored as u64);
+            ControlFlow::Continue(())
+        })?;
+        progress.finish_and_clear();
         let mean = nats.iter().sum::<f64>() / nats.len().max(1) as f64;
         Ok(json!({ "model": model.name(), "events": nats.len(), "nats_per_event": mean, "nats": nats }))
     }
 }
+
+/// Ticks of 10 ms that a file may last: silence is counted out in tokens.
+const DAY: i64 = 8_640_000;
 
 /// The notes of a file as the model counts them: as the reference does for models in seconds.
 fn read(model: &Model, path: &Path) -> Result<Vec<Event>> {
@@ -72,7 +88,11 @@ pub fn events(model: &Model, path: &Path, bytes: &[u8]) -> Result<Vec<Event>> {
         return Ok(playing::frame(model, &song, origin, origin).events(&song.notes));
     }
     let midi = Midi::parse(bytes).with_context(|| path.display().to_string())?;
-    let tokens = compound::to_events(&compound::from_midi(&midi));
+    let notes = compound::from_midi(&midi);
+    if let Some(note) = notes.iter().find(|note| note.onset > DAY) {
+        bail!("{} has a note after {} s, and a day is the most; cut it", path.display(), note.onset / 100);
+    }
+    let tokens = compound::to_events(&notes);
     let notes = compound::from_events(&tokens, compound::Fold::ByNote)?;
     let event = |note: compound::Compound| -> Result<Event> {
         let (onset, duration) = (i32::try_from(note.onset)?, i32::try_from(note.duration)?);

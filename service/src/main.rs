@@ -19,8 +19,10 @@ mod serve;
 mod tokens;
 mod varying;
 
+use std::io::Write;
+
 use clap::{Parser, Subcommand};
-use continuo_service::song;
+use continuo_service::{part, song};
 use serde_json::Value;
 
 /// Music that goes on: continue MIDI files with a music transformer on this machine.
@@ -81,14 +83,24 @@ fn main() -> std::process::ExitCode {
     };
     match done {
         Ok(report) => {
-            println!("{}", written(&report));
+            // Whoever reads may have seen enough.
+            let _ = writeln!(std::io::stdout().lock(), "{}", written(&report));
             std::process::ExitCode::from(if report.get("error").is_some() { 2 } else { 0 })
         }
         Err(error) => {
-            eprintln!("continuo: {error:#}");
+            eprintln!("continuo: {}", said(&error));
             std::process::ExitCode::FAILURE
         }
     }
+}
+
+/// An error and its causes, each said once.
+fn said(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |text, cause| match cause.to_string() {
+        cause if text.is_empty() => cause,
+        cause if text.contains(&cause) => text,
+        cause => format!("{text}: {cause}"),
+    })
 }
 
 /// A line for each field, unless there are long lists of numbers.

@@ -128,7 +128,7 @@ fn info(name: &str) -> Result<Value> {
         );
     }
     Ok(json!({
-        "name": if config.continuo.is_some() { model.name() } else { name }, "path": path, "time": frame,
+        "name": model.name(), "path": path, "time": frame,
         "layers": config.n_layer, "width": config.n_embd, "heads": config.n_head,
         "positions": model.positions(), "vocabulary": model.rows(),
         "scale_attn_by_inverse_layer_idx": scaled,

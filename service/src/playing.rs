@@ -1,5 +1,6 @@
 //! What all commands that play have in common: the model, how it draws, and where the result goes.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,7 +21,8 @@ pub struct Playing {
     /// Where the MIDI file is written.
     #[arg(short, long, value_name = "OUT.mid")]
     pub output: PathBuf,
-    /// A checkpoint folder, a compact model file, or a name (`continuo models list`); the built-in model if absent.
+    /// A checkpoint folder, a compact model file, or a name (`continuo models list`, and `continuo models fetch
+    /// small` for one of the Stanford checkpoints); the built-in model if absent.
     #[arg(long, value_name = "PATH")]
     model: Option<String>,
     /// Seed of all random draws: the same seed gives the same notes.
@@ -75,6 +77,7 @@ impl Playing {
         let mut session = Session::new(Arc::clone(model));
         let events = tasks::answer(&mut session, prompt, |event| {
             progress.set_position(u64::try_from(event.onset - start).unwrap_or(0));
+            ControlFlow::Continue(())
         })?;
         progress.finish_and_clear();
         if events.is_empty() {
@@ -111,7 +114,8 @@ impl Playing {
         let first = all().map(|note| note.at.0).fold(f64::INFINITY, f64::min);
         let end = all().map(|note| note.at.0 + note.len.0).fold(0.0, f64::max);
         let mut bars = vec![song.bar_before(Beats(first))];
-        while let Some(&last) = bars.last().filter(|last| last.0 < end) {
+        // More lines than pixels say nothing.
+        while let Some(&last) = bars.last().filter(|last| last.0 < end && bars.len() < 2000) {
             bars.push(song.bar_after(Beats(last.0 + 0.01)));
         }
         let file = std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use continuo_sound::Synth;
 use continuo_timeline::Note;
 
@@ -10,6 +10,8 @@ use continuo_timeline::Note;
 pub const RATE: u32 = 48_000;
 /// Seconds that ring on after the last note.
 const TAIL: f64 = 3.0;
+/// Seconds that a WAV file can hold: its sizes have 32 bits.
+const LONGEST: f64 = 22_000.0;
 
 /// A note on or off at a sample.
 struct Change {
@@ -20,6 +22,11 @@ struct Change {
 
 /// Renders `notes` to a 16-bit stereo file; `seconds` says when a beat is. Gives the length in seconds.
 pub fn render(path: &Path, notes: &[Note], seconds: impl Fn(continuo_timeline::Beats) -> f64) -> Result<f64> {
+    let changes = changes(notes, seconds);
+    let end = changes.last().map_or(0, |change| change.at) + samples(TAIL);
+    if end > samples(LONGEST) {
+        bail!("the result lasts longer than the {LONGEST} s that a WAV file can hold; leave out --render");
+    }
     let spec = hound::WavSpec {
         channels: 2,
         sample_rate: RATE,
@@ -29,8 +36,6 @@ pub fn render(path: &Path, notes: &[Note], seconds: impl Fn(continuo_timeline::B
     let mut file = hound::WavWriter::create(path, spec)
         .with_context(|| format!("cannot write {}; check the folder and its rights", path.display()))?;
     let mut synth = Synth::new(f64::from(RATE));
-    let changes = changes(notes, seconds);
-    let end = changes.last().map_or(0, |change| change.at) + samples(TAIL);
     let mut now = 0;
     for change in &changes {
         write(&mut file, &mut synth, change.at - now)?;

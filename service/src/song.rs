@@ -5,7 +5,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::cut::{cut, head};
+use crate::conduct::{conduct, meter, tempo};
+use crate::cut::{cut, head, silence};
 use continuo_inference::compound::to_score;
 use continuo_timeline::{Beats, Bpm, Channel, Instrument, Key, Meter, Note, Velocity};
 use midly::{Format, Header, MetaMessage, MidiMessage, Smf, Timing, TrackEvent, TrackEventKind};
@@ -33,6 +34,9 @@ pub enum SongError {
     /// A delta that nobody meant.
     #[error("{path} lasts {beats:.0} beats, where {most:.0} are the most; cut it, or export it again")]
     Long { path: PathBuf, beats: f64, most: f64 },
+    /// A part that is not there.
+    #[error("{path} has no notes of {part}; it has {others}")]
+    Part { path: PathBuf, part: String, others: String },
     /// Nothing to continue.
     #[error("{path} has no notes; give a file with at least one")]
     Empty { path: PathBuf },
@@ -40,6 +44,8 @@ pub enum SongError {
 
 /// Beats that a song may last: more than a day at 120 a minute.
 const LONGEST: f64 = 200_000.0;
+/// Ticks that a file can put between two events.
+const MOST_TICKS: f64 = 268_435_455.0;
 
 /// A song in beats.
 #[derive(Clone)]
@@ -96,8 +102,9 @@ impl Song {
         for (tick, event) in merged(&smf) {
             reader.take(tick, event);
         }
-        if reader.last.0 > LONGEST {
-            return Err(SongError::Long { path: path.into(), beats: reader.last.0, most: LONGEST });
+        let most = LONGEST.min(MOST_TICKS / f64::from(division));
+        if reader.last.0 > most {
+            return Err(SongError::Long { path: path.into(), beats: reader.last.0, most });
         }
         let (notes, tempos, meters) = reader.finish();
         Ok(Self { notes, tempos, meters, division, bytes })
@@ -110,12 +117,12 @@ impl Song {
 
     /// Tempo at `at`.
     pub fn tempo(&self, at: Beats) -> Bpm {
-        before(&self.tempos, at)
+        before(&self.tempos, at).1
     }
 
     /// Time signature at `at`, and where it began (a bar line).
     pub fn meter(&self, at: Beats) -> (Beats, Meter) {
-        self.meters.iter().rev().find(|(from, _)| from.0 <= at.0 + 1e-9).copied().unwrap_or_default()
+        before(&self.meters, at)
     }
 
     /// The last bar line at or before `at`.
@@ -129,6 +136,11 @@ impl Song {
     pub fn bar_after(&self, at: Beats) -> Beats {
         let bar = self.bar_before(at);
         if at.0 - bar.0 < 1e-6 { bar } else { Beats(bar.0 + self.meter(at).1.bar().0) }
+    }
+
+    /// Where `at` is in ticks of the file.
+    pub(crate) fn tick(&self, at: Beats) -> u64 {
+        ticks(at, f64::from(self.division)).into()
     }
 
     /// Seconds from the start of the song to `at`.
@@ -165,7 +177,7 @@ impl Song {
     /// The song without the notes that begin from `from` to before `to`.
     pub fn without(&self, from: Beats, to: Beats) -> Self {
         self.changed(
-            |track, tick| cut(track, &(tick(from)..tick(to))),
+            |track, tick| cut(track, |at, _, _| !(tick(from)..tick(to)).contains(&at)),
             |note, tick| !(tick(from)..tick(to)).contains(&tick(note.at)),
         )
     }
@@ -190,6 +202,49 @@ impl Song {
         // PANIC: writing to a Vec cannot fail.
         smf.write_std(&mut bytes).expect("a Vec grows");
         self.bytes = bytes;
+    }
+
+    /// The song with the notes alone of which `stays` says so: by track from 0, onset in ticks, channel and key.
+    /// What is said to channels without notes goes too.
+    pub fn only(
+        &self,
+        path: &Path,
+        mut stays: impl FnMut(usize, u64, u8, u8) -> bool,
+    ) -> Result<Self, SongError> {
+        // PANIC: the same bytes were parsed when the song was read.
+        let mut smf = Smf::parse(&self.bytes).expect("parsed before");
+        let mut played = [false; 16];
+        for (index, track) in smf.tracks.iter_mut().enumerate() {
+            cut(track, |tick, channel, key| {
+                let stays = stays(index, tick, channel, key);
+                played[usize::from(channel & 15)] |= stays;
+                stays
+            });
+        }
+        smf.tracks.iter_mut().for_each(|track| silence(track, |channel| played[usize::from(channel & 15)]));
+        Self::parse(path, written(&smf))
+    }
+
+    /// The song with the tempos and meters that `other` has from `from` on, from `at` on.
+    pub fn turning(&self, path: &Path, at: Beats, other: &Self, from: Beats) -> Result<Self, SongError> {
+        // PANIC: the same bytes were parsed when the song was read.
+        let mut smf = Smf::parse(&self.bytes).expect("parsed before");
+        let division = f64::from(self.division);
+        let tick = |there: Beats| ticks(there - from + at, division);
+        let mut changes =
+            vec![(tick(from), tempo(other.tempo(from))), (tick(from), meter(other.meter(from).1))];
+        let tempos = other.tempos.iter().map(|&(there, bpm)| (there, tempo(bpm)));
+        let meters = other.meters.iter().map(|&(there, kind)| (there, meter(kind)));
+        let later = tempos.chain(meters).filter(|(there, _)| there.0 > from.0 + 1e-9);
+        changes.extend(later.map(|(there, change)| (tick(there), change)));
+        smf.header = Header::new(Format::Parallel, smf.header.timing);
+        if smf.tracks.is_empty() {
+            smf.tracks.push(Vec::new());
+        }
+        for (index, track) in smf.tracks.iter_mut().enumerate() {
+            conduct(track, tick(from), if index == 0 { &changes } else { &[] });
+        }
+        Self::parse(path, written(&smf))
     }
 
     /// The song with each track changed, and the notes that stay.
@@ -227,10 +282,7 @@ impl Song {
         if let Some(until) = until {
             smf.tracks.push(vec![meta(ticks(until, f64::from(self.division)), MetaMessage::EndOfTrack)]);
         }
-        let mut bytes = Vec::new();
-        // PANIC: writing to a Vec cannot fail.
-        smf.write_std(&mut bytes).expect("a Vec grows");
-        bytes
+        written(&smf)
     }
 }
 
@@ -247,9 +299,18 @@ fn counts_frames(mut bytes: &[u8]) -> bool {
     false
 }
 
-fn before<T: Copy>(changes: &[(Beats, T)], at: Beats) -> T {
+fn written(smf: &Smf<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // PANIC: writing to a Vec cannot fail.
+    smf.write_std(&mut bytes).expect("a Vec grows");
+    bytes
+}
+
+/// The last change at or before `at`, and where it is; the first is at 0.
+fn before<T: Copy>(changes: &[(Beats, T)], at: Beats) -> (Beats, T) {
+    let after = changes.partition_point(|(from, _)| from.0 <= at.0 + 1e-9);
     // PANIC: the reader puts an entry at 0 into every list.
-    changes.iter().rev().find(|(from, _)| from.0 <= at.0 + 1e-9).unwrap_or(&changes[0]).1
+    changes[after.saturating_sub(1)]
 }
 
 /// All events of all tracks by absolute tick; equal ticks in track order.
@@ -358,7 +419,9 @@ fn note(from: Beats, to: Beats, (channel, key): (u8, u8), velocity: u8, instrume
 }
 
 fn replace<T>(changes: &mut Vec<(Beats, T)>, at: Beats, value: T) {
-    changes.retain(|(from, _)| from.0 < at.0);
+    while changes.last().is_some_and(|(from, _)| from.0 >= at.0) {
+        changes.pop();
+    }
     changes.push((at, value));
 }
 
@@ -390,7 +453,7 @@ fn track(notes: &[Note], instrument: Instrument, division: f64) -> Vec<TrackEven
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped to what a MIDI file can say
 fn ticks(at: Beats, division: f64) -> u32 {
-    (at.0 * division).round().clamp(0.0, 268_435_454.0) as u32
+    (at.0 * division).round().clamp(0.0, MOST_TICKS - 1.0) as u32
 }
 
 fn midi(delta: u32, channel: u8, message: MidiMessage) -> TrackEvent<'static> {

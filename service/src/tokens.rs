@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 
 /// Arguments of `continuo tokens`.
 #[derive(Args)]
+#[command(
+    after_help = "Prints {\"compound\": [...], \"events\": [...]}: five numbers a note (onset and duration in 10 ms, key, program, velocity), and\nthree (onset, 10000 + duration, 11000 + 128 program + key). A file that cannot be read: {\"error\": \"...\"}, and exit code 2."
+)]
 pub struct Tokens {
     /// A MIDI file (type 0 or 1).
     input: PathBuf,

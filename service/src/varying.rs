@@ -14,6 +14,9 @@ use crate::song::Song;
 
 /// Arguments of `continuo vary`.
 #[derive(Args)]
+#[command(
+    after_help = "Example, bars 5 and 6 anew, by the instruments that play there:\n  continuo vary song.mid -o other.mid --from 5 --bars 2 --seed 3"
+)]
 pub struct Vary {
     /// The MIDI file.
     input: PathBuf,

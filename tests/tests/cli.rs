@@ -250,6 +250,133 @@ fn bars_are_bridged_and_varied_and_all_others_stay() {
     fails(&continuo, &["bridge", &demo, &place.path("absent.mid"), "-o", &out], "absent.mid");
 }
 
+/// A track of a file of 480 ticks a beat.
+fn track(events: &[(u8, &[u8])]) -> Vec<u8> {
+    // Deltas are in beats: 480 is 0x83 0x60 as a number of MIDI, for up to four beats.
+    let delta = |beats: u8| match beats {
+        0 => vec![0],
+        beats => vec![0x80 | (480 * u32::from(beats) >> 7) as u8, (480 * u32::from(beats) & 0x7f) as u8],
+    };
+    let bytes: Vec<u8> =
+        events.iter().flat_map(|(beats, bytes)| [delta(*beats), bytes.to_vec()].concat()).collect();
+    [b"MTrk", &(bytes.len() as u32 + 4).to_be_bytes()[..], &bytes, &[0, 0xff, 0x2f, 0]].concat()
+}
+
+fn file(tracks: &[Vec<u8>]) -> Vec<u8> {
+    let head = [b"MThd\0\0\0\x06\0\x01\0", &[tracks.len() as u8, 1, 0xe0][..]].concat();
+    [head, tracks.concat()].concat()
+}
+
+#[test]
+fn songs_without_end_are_refused() {
+    let Some(continuo) = binary("endless") else { return };
+    let place = Place::new("endless");
+    let out = place.path("out.mid");
+    // A note, and another after 268 million ticks: 559 thousand beats.
+    let far = track(&[
+        (0, &[0x90, 60, 80]),
+        (1, &[0x80, 60, 0]),
+        (0, &[0xff, 1, 0, 0xff, 0xff, 0xff, 0x7f, 0x90, 60, 80]),
+    ]);
+    let far = place.file("far.mid", file(&[far]));
+    for command in ["continue", "accompany"] {
+        fails(&continuo, &[command, &far, "-o", &out], "far.mid lasts");
+    }
+    // 100,000 beats at 4 a minute are 17 days: they can be played, and are no WAV file.
+    let slow = track(&[
+        (0, &[0xff, 0x51, 3, 0xe4, 0xe1, 0xc0]),
+        (0, &[0x90, 60, 80]),
+        (1, &[0x80, 60, 0]),
+        (0, &[0xff, 1, 0, 0x97, 0xb7, 0xc4, 0, 0x90, 62, 80]),
+        (1, &[0x80, 62, 0]),
+    ]);
+    let slow = place.file("slow.mid", file(&[slow]));
+    let wave = place.path("slow.wav");
+    fails(&continuo, &["continue", &slow, "-o", &out, "--bars", "1", "--render", &wave], "--render");
+    assert!(!Path::new(&wave).exists());
+    let folder = golden::Folder::of("cli-endless", "config_inv.json");
+    fails(&continuo, &["score", &slow, "--model", folder.0.to_str().unwrap()], "a day");
+}
+
+/// Four bars of piano (channel 1) and bass (program 32, channel 2) in tracks of their own.
+fn duo() -> Vec<u8> {
+    let part = |channel: u8, program: u8, key: u8| {
+        let mut events: Vec<(u8, Vec<u8>)> =
+            vec![(0, vec![0xc0 | channel, program]), (0, vec![0xb0 | channel, 7, 90])];
+        for bar in 0..4 {
+            for step in [0, 4] {
+                events.push((0, vec![0x90 | channel, key + bar + step, 80]));
+                events.push((2, vec![0x80 | channel, key + bar + step, 0]));
+            }
+        }
+        track(&events.iter().map(|(beats, bytes)| (*beats, &bytes[..])).collect::<Vec<_>>())
+    };
+    file(&[track(&[(0, &[0xff, 0x51, 3, 0x07, 0xa1, 0x20])]), part(0, 0, 60), part(1, 32, 36)])
+}
+
+#[test]
+fn a_part_of_a_file_can_be_the_melody() {
+    let Some(continuo) = binary("melody") else { return };
+    let place = Place::new("melody");
+    let (duo, out) = (place.file("duo.mid", duo()), place.path("out.mid"));
+    let all = notes(&continuo, &duo);
+    let piano: Vec<_> = all.iter().filter(|note| note[3] == 0).cloned().collect();
+    let bass: Vec<_> = all.iter().filter(|note| note[3] == 32).cloned().collect();
+    assert_eq!((piano.len(), bass.len()), (8, 8));
+    for (part, melody, other) in [("0", &piano, "32"), ("channel=1", &piano, "32"), ("track=3", &bass, "0")] {
+        let along = ["accompany", &duo, "--melody", part, "--instruments", other, "-o", &out];
+        let report = document(&continuo, &along);
+        assert_eq!(report["prompt_notes"], 8, "{part}");
+        let made = notes(&continuo, &out);
+        let kept: Vec<_> = made.iter().filter(|note| note[3] == melody[0][3]).cloned().collect();
+        assert_eq!(&kept, melody, "{part}");
+        assert_eq!(made.len() as u64, 8 + report["answer_notes"].as_u64().unwrap(), "{part}");
+        assert!(made.iter().any(|note| note[3].to_string() == other), "{part}");
+    }
+    fails(
+        &continuo,
+        &["accompany", &duo, "--melody", "5", "-o", &out],
+        "track=3 channel=2 program=[32] (8 notes)",
+    );
+    let wrong = run(&continuo, &["accompany", &duo, "--melody", "voice=1", "-o", &out]);
+    assert_eq!(wrong.status.code(), Some(2));
+}
+
+#[test]
+fn a_bridge_leads_to_the_second_files_own_tempo() {
+    let Some(continuo) = binary("bridge tempo") else { return };
+    let place = Place::new("tempo");
+    let (demo, out) = (phrase("demo.mid"), place.path("out.mid"));
+    // 60 a minute, at its second bar of three quarters 200, and marimba on the channel of the demo's piano.
+    let slow = track(&[
+        (0, &[0xff, 0x51, 3, 0x0f, 0x42, 0x40]),
+        (0, &[0xff, 0x58, 4, 3, 2, 24, 8]),
+        (0, &[0xc0, 12]),
+        (0, &[0x90, 72, 80]),
+        (1, &[0x80, 72, 0]),
+        (2, &[0xff, 0x51, 3, 0x04, 0x93, 0xe0]),
+        (0, &[0x90, 74, 80]),
+        (1, &[0x80, 74, 0]),
+    ]);
+    let slow = place.file("slow.mid", file(&[slow]));
+    let report = document(&continuo, &["bridge", &demo, &slow, "--bars", "1", "-o", &out]);
+    assert_eq!(report["answer_from_beat"], 16.0);
+    let tempos: Vec<(f64, i64)> = report["tempos"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tempo| (tempo["beat"].as_f64().unwrap(), tempo["bpm"].as_f64().unwrap().round() as i64))
+        .collect();
+    assert_eq!(tempos, [(0.0, 108), (20.0, 60), (23.0, 200)]);
+    let made = notes(&continuo, &out);
+    // Twenty beats at 108 are 1111 ticks of 10 ms; then a second a beat.
+    let marimba: Vec<_> =
+        made.iter().filter(|note| note[3] == 12).map(|note| [note[0], note[1], note[2]]).collect();
+    assert_eq!(marimba, [[1111, 100, 72], [1411, 30, 74]]);
+    let theirs = notes(&continuo, &demo);
+    assert_eq!(made[..theirs.len()], theirs[..], "the first file stays as it is, instruments included");
+}
+
 #[test]
 fn music_is_listened_to() {
     let Some(continuo) = binary("embed and score") else { return };

@@ -145,9 +145,11 @@ fn a_model_is_fetched_once_and_found_by_every_command() {
     assert_eq!(place.run(&["models", "path", "small"], &[]).document["path"], first.document["path"]);
     let info = place.run(&["models", "info", REPOSITORY], &[]);
     assert_eq!(info.document["vocabulary"], 55_030);
+    assert_eq!(info.document["name"], REPOSITORY);
     let demo = require::root().join("tests/phrases/demo.mid");
     let score = place.run(&["score", demo.to_str().unwrap(), "--model", "small"], &[("HF_HUB_OFFLINE", "1")]);
     assert!(score.document["nats_per_event"].as_f64().unwrap() > 0.0, "{}", score.message);
+    assert_eq!(score.document["model"], REPOSITORY);
 }
 
 #[test]

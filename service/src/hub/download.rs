@@ -88,7 +88,7 @@ impl<'a> Part<'a> {
         let file = OpenOptions::new().create(true).read(true).append(true).open(&path);
         let file = file.with_context(|| cannot(&path))?;
         let template =
-            "{bar:40} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left";
+            "{wide_bar} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left";
         let style = ProgressStyle::with_template(template);
         let progress = ProgressBar::new(about.size).with_style(style.unwrap_or(ProgressStyle::default_bar()));
         let sum = Checksum::new(&about.etag, about.size);

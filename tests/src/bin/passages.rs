@@ -9,6 +9,7 @@
 //! Answers are the plugin's: its sampler, top-p 0.95, seed 1. Without `instruments` those of the history play.
 
 use std::io::{BufRead, Write};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -52,13 +53,15 @@ fn main() -> Result<()> {
 
 fn reply(model: &Model, session: &mut Session, asked: Asked) -> Result<Value> {
     match asked {
-        Asked::Score { score } => Ok(json!({ "nats": tasks::score(model, &events(&score))? })),
+        Asked::Score { score } => {
+            Ok(json!({ "nats": tasks::score(model, &events(&score), |_| ControlFlow::Continue(()))? }))
+        }
         Asked::Answer { history, start, end, instruments, answer } => {
             let history = events(&history);
             let sampling = Sampling { temperature: 1.0, top_p: 0.95, seed: 1 };
             let prompt = Prompt { history, start, end, instruments, sampling, answer, ..Prompt::default() };
             let rows = |e: Event| (e.onset, e.duration, e.instrument.0, e.key.0);
-            let notes = tasks::answer(session, prompt, |_| {})?;
+            let notes = tasks::answer(session, prompt, |_| ControlFlow::Continue(()))?;
             Ok(json!({ "answer": notes.into_iter().map(rows).collect::<Vec<Row>>() }))
         }
     }
