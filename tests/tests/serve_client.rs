@@ -6,7 +6,9 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use continuo_remote::wire::{Batch, JobState, NoteLine, Notes, Operation, Predict, ProblemKind, Task, WireNote};
+use continuo_remote::wire::{
+    Batch, JobState, NoteLine, Notes, Operation, Predict, ProblemKind, Task, WireNote,
+};
 use continuo_remote::{Answer, Client, Error, Remote, State, Step};
 use continuo_timeline::Event;
 use serving::Serving;
@@ -100,9 +102,10 @@ fn passed(mut near: TcpStream, mut far: TcpStream, most: Option<usize>) -> bool 
     let up = std::thread::spawn(move || {
         let _ = std::io::copy(&mut from, &mut to);
     });
-    let down = move || {
+    let mut down = move || {
         let limit = if notes { most } else { None };
-        let _ = std::io::copy(&mut Read::by_ref(&mut far).take(limit.unwrap_or(usize::MAX) as u64), &mut near);
+        let _ =
+            std::io::copy(&mut Read::by_ref(&mut far).take(limit.unwrap_or(usize::MAX) as u64), &mut near);
         let _ = near.shutdown(std::net::Shutdown::Both);
         let _ = far.shutdown(std::net::Shutdown::Both);
     };

@@ -22,7 +22,10 @@ fn a_job_goes_from_pending_to_complete() {
     assert_eq!(service.get(&path).body["result"], job["result"]);
     let wrong = service.post("/jobs", &json!({ "task": "classify" })).body;
     let failed = service.get(&format!("/jobs/{}?wait=60", wrong["job_id"].as_str().unwrap())).body;
-    assert_eq!((&failed["status"], &failed["error"]["error"]), (&json!("failed"), &json!("model_unavailable")));
+    assert_eq!(
+        (&failed["status"], &failed["error"]["error"]),
+        (&json!("failed"), &json!("model_unavailable"))
+    );
     service.post("/jobs", &json!({ "top_p": 7 })).is_problem(422, "invalid_request");
 }
 
@@ -30,9 +33,8 @@ fn a_job_goes_from_pending_to_complete() {
 fn a_job_that_waits_can_be_called_off() {
     let Some(service) = Serving::new("waits", &["--workers", "1"]) else { return };
     let long = json!({ "length_seconds": 120, "num_variations": 8, "seed": 1 });
-    let ids: Vec<String> = (0..2)
-        .map(|_| service.post("/jobs", &long).body["job_id"].as_str().unwrap().to_owned())
-        .collect();
+    let ids: Vec<String> =
+        (0..2).map(|_| service.post("/jobs", &long).body["job_id"].as_str().unwrap().to_owned()).collect();
     let second = service.delete(&format!("/jobs/{}", ids[1])).body;
     assert_eq!(second["status"], "cancelled");
     service.delete(&format!("/jobs/{}", ids[0]));
@@ -63,7 +65,8 @@ fn a_batch_keeps_its_order_and_its_errors_apart() {
     assert_eq!(results[1]["error"]["error"], "invalid_request");
     assert!(results[0]["tokens"].as_u64().unwrap() <= 60 && results[3]["tokens"].as_u64().unwrap() <= 30);
     assert!(done.body["summary"].as_str().unwrap().starts_with("Completed 5 operations in "));
-    let alone = service.predict(&json!({ "task": "continue", "input_hash": hash, "max_tokens": 60, "seed": 4 }));
+    let alone =
+        service.predict(&json!({ "task": "continue", "input_hash": hash, "max_tokens": 60, "seed": 4 }));
     assert_eq!(results[0]["output_hash"], alone["output_hash"]);
     for count in [0, 33] {
         let operations = vec![json!({ "max_tokens": 3 }); count];
@@ -118,7 +121,8 @@ fn health_is_told_while_every_worker_is_busy() {
 #[test]
 fn many_at_once_all_get_their_own_answer() {
     let Some(service) = Serving::new("many", &[]) else { return };
-    let ask = |seed: u64| service.predict(&json!({ "length_seconds": 3, "seed": seed }))["output_hash"].clone();
+    let ask =
+        |seed: u64| service.predict(&json!({ "length_seconds": 3, "seed": seed }))["output_hash"].clone();
     let alone: Vec<Value> = (0..6).map(ask).collect();
     let together = Mutex::new(vec![Value::Null; 6]);
     thread::scope(|scope| {

@@ -9,7 +9,9 @@ use serving::{Serving, encode, file, notes, notes_of};
 /// Eight seconds: a tune in quarters over slow thirds and a bass.
 fn seed() -> Vec<u8> {
     let mut all = Vec::new();
-    for (step, key) in [72, 74, 76, 77, 79, 77, 76, 74, 72, 76, 79, 76, 74, 71, 72, 72].into_iter().enumerate() {
+    for (step, key) in
+        [72, 74, 76, 77, 79, 77, 76, 74, 72, 76, 79, 76, 74, 71, 72, 72].into_iter().enumerate()
+    {
         let onset = 50 * step as i64;
         all.push((onset, 45, key, 0));
         if step % 4 == 0 {
@@ -90,10 +92,10 @@ fn harmony_instruments_and_jumps_are_held_to() {
 fn energy_density_and_fading_can_be_measured() {
     let Some(service) = Serving::new("energy", &[]) else { return };
     let with = |constraints: Value| {
-        let body = json!({ "length_seconds": 15, "seed": 4, "num_variations": 4, "constraints": constraints });
+        let body =
+            json!({ "length_seconds": 15, "seed": 4, "num_variations": 4, "constraints": constraints });
         let done = service.predict(&body);
-        let made: Vec<Vec<Compound>> =
-            (0..4).map(|k| notes(&done["variations"][k]["midi_base64"])).collect();
+        let made: Vec<Vec<Compound>> = (0..4).map(|k| notes(&done["variations"][k]["midi_base64"])).collect();
         (done, made)
     };
     let loud = |made: &[Vec<Compound>]| {
@@ -147,7 +149,9 @@ fn a_bridge_fills_the_gap_and_nothing_else() {
     assert!(warnings.contains("with fireworks") && !warnings.contains("fade out"), "{warnings}");
     let alone = service.predict(&json!({ "task": "bridge", "section_a": encode(&a), "seed": 2 }));
     assert!(alone["tokens"].as_u64().unwrap() > 0);
-    service.post("/predict", &json!({ "task": "bridge", "section_b": encode(&b) })).is_problem(422, "invalid_request");
+    service
+        .post("/predict", &json!({ "task": "bridge", "section_b": encode(&b) }))
+        .is_problem(422, "invalid_request");
 }
 
 #[test]
@@ -158,6 +162,7 @@ fn a_loop_is_whole_bars_long() {
     assert_eq!(done["variations"][0]["duration_seconds"], 9.6);
     let made = notes(&done["midi_output"]);
     assert!(!made.is_empty() && made.iter().all(|note| note.onset + note.duration <= 961), "{made:?}");
-    let again = service.predict(&json!({ "task": "loops", "tempo_bpm": 100, "length_seconds": 9, "seed": 2 }));
+    let again =
+        service.predict(&json!({ "task": "loops", "tempo_bpm": 100, "length_seconds": 9, "seed": 2 }));
     assert_eq!(done["output_hash"], again["output_hash"]);
 }

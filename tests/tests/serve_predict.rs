@@ -97,7 +97,7 @@ fn tune() -> Vec<u8> {
     let mut all = Vec::new();
     for step in 0..80_u8 {
         let onset = i64::from(step) * 25;
-        all.push((onset, 20, 60 + (step * 7) % 12, 0));
+        all.push((onset, 20, 60 + (step % 12 * 7) % 12, 0));
         if step % 4 == 0 {
             all.push((onset, 90, 36 + step % 5, 32));
         }

@@ -32,7 +32,9 @@ fn the_page_names_what_the_service_has() {
     };
     let mut routes: Vec<String> = Vec::new();
     for (path, methods) in description["paths"].as_object().unwrap() {
-        routes.extend(methods.as_object().unwrap().keys().map(|method| format!("{} {path}", method.to_uppercase())));
+        routes.extend(
+            methods.as_object().unwrap().keys().map(|method| format!("{} {path}", method.to_uppercase())),
+        );
     }
     routes.push("GET /openapi.json".into());
     assert_eq!(sorted(column(&text, "Routes")), sorted(routes));

@@ -95,7 +95,7 @@ fn notes_are_those_of_the_engine_itself() {
         service.stream("/v1/notes", &body).map(|line| serde_json::from_str(&line).unwrap()).collect();
     assert_eq!((&lines[0]["type"], &lines[0]["ticks_per_beat"]), (&json!("start"), &json!(48)));
     let number = |line: &Value, field: &str| line[field].as_i64().unwrap();
-    let made: Vec<_> = lines.iter().filter(|line| line["type"] == "note").map(|line| {
+    let made = lines.iter().filter(|line| line["type"] == "note").map(|line| {
         (
             number(line, "onset") as i32,
             number(line, "duration") as i32,
@@ -126,7 +126,8 @@ fn whoever_goes_away_leaves_no_work_behind() {
     // One worker: the next request is answered only when the one before has ended.
     let Some(service) = Serving::new("gone", &["--workers", "1", "--timeout", "3600"]) else { return };
     for path in ["/v1/notes", "/generate/stream", "/predict"] {
-        let body = json!({ "end": 100_000, "seed": 1, "length_seconds": 120, "num_variations": 8 }).to_string();
+        let body =
+            json!({ "end": 100_000, "seed": 1, "length_seconds": 120, "num_variations": 8 }).to_string();
         let head = format!(
             "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
             body.len()

@@ -149,13 +149,21 @@ impl Drop for Serving {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let mut text = String::new();
+        if std::thread::panicking()
+            && let Some(said) = &mut self.said
+            && said.read_to_string(&mut text).is_ok()
+        {
+            eprintln!("the service said:\n{text}");
+        }
         let _ = std::fs::remove_dir_all(&self.home);
     }
 }
 
 fn read(done: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
     let mut response = done.unwrap_or_else(|error| panic!("no answer: {error}"));
-    let text = response.body_mut().with_config().limit(100 << 20).read_to_string().unwrap();
+    let bytes = response.body_mut().with_config().limit(100 << 20).read_to_vec().unwrap();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
     Answer {
         status: response.status().as_u16(),
         headers: response.headers().clone(),
