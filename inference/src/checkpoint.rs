@@ -10,6 +10,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
 use crate::Error;
+use crate::rows::Rows;
 
 /// The fields of `config.json` that the model needs; a missing one has Hugging Face's default.
 #[derive(Clone, Debug, Deserialize)]
@@ -72,6 +73,15 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Reads the text of a `config.json`. Fails on what this model cannot be, and says why.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let config: Self = serde_json::from_str(text).map_err(|error| format!("its config: {error}"))?;
+        if !config.has_a_possible_shape() {
+            return Err(format!("a config of impossible shape: {config:?}"));
+        }
+        config.unknown().map_or(Ok(config), |what| Err(format!("its config has {what}")))
+    }
+
     fn has_a_possible_shape(&self) -> bool {
         (1..=256).contains(&self.n_layer)
             && (1..=16_384).contains(&self.n_embd)
@@ -154,13 +164,7 @@ impl<'a> Checkpoint<'a> {
         compact: bool,
     ) -> Result<Self, Error> {
         let fail = |what: String| Error::Checkpoint { path: path.into(), what };
-        let config: Config = serde_json::from_str(config).map_err(|e| fail(format!("its config: {e}")))?;
-        if !config.has_a_possible_shape() {
-            return Err(fail(format!("a config of impossible shape: {config:?}")));
-        }
-        if let Some(what) = config.unknown() {
-            return Err(fail(format!("its config has {what}")));
-        }
+        let config = Config::parse(config).map_err(fail)?;
         let prefix = if tensors.contains_key("transformer.wte.weight") { "transformer." } else { "" };
         Ok(Self { path: path.into(), config, tensors, prefix, compact })
     }
@@ -188,23 +192,25 @@ impl<'a> Checkpoint<'a> {
 
     /// A matrix `(rows, columns)` by output row. `conv` says that a folder stores it transposed.
     pub fn matrix(&self, name: &str, rows: usize, columns: usize, conv: bool) -> Result<Vec<f32>, Error> {
+        Ok(self.stored(name, rows, columns, conv)?.all())
+    }
+
+    /// The same where it lies.
+    pub fn stored(&self, name: &str, rows: usize, columns: usize, conv: bool) -> Result<Rows<'a>, Error> {
         if self.compact {
             return self.quantised(name, rows, columns);
         }
-        let values = self.vector(name, rows * columns)?;
-        if !conv {
-            return Ok(values);
-        }
-        let mut by_row = vec![0.0; values.len()];
-        for (column, stored) in values.chunks_exact(rows).enumerate() {
-            for (row, &value) in stored.iter().enumerate() {
-                by_row[row * columns + column] = value;
-            }
-        }
-        Ok(by_row)
+        let name = format!("{}{name}", self.prefix);
+        let tensor = self.tensor(&name)?;
+        Rows::floats(rows, columns, (tensor.dtype, tensor.data), conv).ok_or_else(|| {
+            self.fail(format!(
+                "tensor {name} is {:?} {:?}, expected {rows} times {columns} of F32, F16 or BF16",
+                tensor.dtype, tensor.shape
+            ))
+        })
     }
 
-    fn quantised(&self, name: &str, rows: usize, columns: usize) -> Result<Vec<f32>, Error> {
+    fn quantised(&self, name: &str, rows: usize, columns: usize) -> Result<Rows<'a>, Error> {
         let tensor = self.tensor(name)?;
         let map = (name == "wte.weight").then(|| self.tensors.get("wte.rows")).flatten();
         let stored = tensor.shape.first().copied().unwrap_or(0);
@@ -215,26 +221,9 @@ impl<'a> Checkpoint<'a> {
                 tensor.dtype, tensor.shape
             )));
         }
-        let scale = self.vector(&format!("{name}.scale"), stored)?;
-        let mut values = Vec::with_capacity(rows * columns);
-        for row in 0..rows {
-            let from = match &map {
-                Some(map) => map
-                    .data
-                    .get(row * 4..row * 4 + 4)
-                    .and_then(|b| b.try_into().ok())
-                    .map_or(usize::MAX, |bytes| {
-                        usize::try_from(i32::from_le_bytes(bytes)).unwrap_or(usize::MAX)
-                    }),
-                None => row,
-            };
-            let Some(data) = (from < stored).then(|| &tensor.data[from * columns..(from + 1) * columns])
-            else {
-                return Err(self.fail(format!("tensor {name} lacks row {row}")));
-            };
-            values.extend(data.iter().map(|&q| f32::from(q.cast_signed()) * scale[from]));
-        }
-        Ok(values)
+        let scales = self.vector(&format!("{name}.scale"), stored)?;
+        Rows::small(rows, columns, tensor.data, scales, map.map(|map| map.data))
+            .ok_or_else(|| self.fail(format!("tensor {name} lacks rows that wte.rows names")))
     }
 
     /// Rows of the embedding table: the vocabulary's, or more (the large checkpoint has two over).

@@ -1,8 +1,11 @@
-//! The files of a model, in memory: a Hugging Face folder in any of its forms, or one compact file.
+//! The files of a model, mapped into memory: a Hugging Face folder in any of its forms, or one compact file.
+//! Only what is being read takes memory, however large the files are.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use memmap2::Mmap;
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
@@ -10,7 +13,7 @@ use crate::Error;
 use crate::checkpoint::{Checkpoint, View};
 use crate::pickle;
 
-/// What `model.safetensors.index.json` says.
+/// What an index of shards (`model.safetensors.index.json`) says.
 #[derive(Deserialize)]
 struct Index {
     /// Tensor to file.
@@ -23,27 +26,37 @@ pub struct Files {
     /// Text of `config.json`; a compact file has it in its metadata.
     config: Option<String>,
     /// One file, or the shards.
-    parts: Vec<(PathBuf, Vec<u8>)>,
+    parts: Vec<(PathBuf, Mmap)>,
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(path).map_err(|source| Error::Read { path: path.into(), source })
+fn map(path: &Path) -> Result<Mmap, Error> {
+    let fail = |source| Error::Read { path: path.into(), source };
+    let file = File::open(path).map_err(fail)?;
+    // SAFETY: the map is read only, and lives as long as the model is being loaded. A program that shortens
+    // the file meanwhile ends this one with a bus error, as with every tool that maps weights.
+    let map = unsafe { Mmap::map(&file) }.map_err(fail)?;
+    // Tensors are read once, one after the other; a system that takes no advice reads all the same.
+    #[cfg(unix)]
+    let _ = map.advise(memmap2::Advice::Sequential);
+    Ok(map)
 }
 
 fn text(path: &Path) -> Result<String, Error> {
-    Ok(String::from_utf8_lossy(&read(path)?).into_owned())
+    let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.into(), source })?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 impl Files {
-    /// Reads a folder (`model.safetensors`, else its shards, else `pytorch_model.bin`) or a compact file.
+    /// Opens a folder (`model.safetensors`, else its shards, else `pytorch_model.bin`, else its shards) or a
+    /// compact file.
     pub fn read(path: &Path) -> Result<Self, Error> {
         if !path.is_dir() {
-            let parts = vec![(path.to_path_buf(), read(path)?)];
+            let parts = vec![(path.to_path_buf(), map(path)?)];
             return Ok(Self { path: path.into(), config: None, parts });
         }
-        let parts = names(path)?.into_iter().map(|name| {
+        let parts = parts(path)?.into_iter().map(|name| {
             let file = path.join(name);
-            read(&file).map(|bytes| (file, bytes))
+            map(&file).map(|bytes| (file, bytes))
         });
         let parts = parts.collect::<Result<_, _>>()?;
         Ok(Self { path: path.into(), config: Some(text(&path.join("config.json"))?), parts })
@@ -73,23 +86,25 @@ impl Files {
     }
 }
 
-/// The files of a folder that hold tensors.
-fn names(folder: &Path) -> Result<BTreeSet<String>, Error> {
+/// The files of a folder that may hold tensors, an index before what it names; the first that is there counts.
+const TENSORS: [&str; 4] = [
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+];
+
+/// Names of the files of a folder that hold its tensors, whether they are there or only in an index.
+pub fn parts(folder: &Path) -> Result<BTreeSet<String>, Error> {
     let fail = |path: PathBuf, what: String| Error::Checkpoint { path, what };
-    let whole = ["model.safetensors", "pytorch_model.bin"];
-    let index = folder.join("model.safetensors.index.json");
-    if folder.join(whole[0]).exists() || (!index.exists() && folder.join(whole[1]).exists()) {
-        return Ok(whole
-            .into_iter()
-            .find(|name| folder.join(name).exists())
-            .map(String::from)
-            .into_iter()
-            .collect());
-    }
-    if !index.exists() {
-        let what = "holds neither model.safetensors, nor model.safetensors.index.json, nor pytorch_model.bin";
+    let Some(first) = TENSORS.into_iter().find(|name| folder.join(name).exists()) else {
+        let what = "holds neither model.safetensors, nor pytorch_model.bin, nor an index of their shards";
         return Err(fail(folder.into(), what.into()));
+    };
+    if !first.ends_with(".json") {
+        return Ok(BTreeSet::from([first.to_owned()]));
     }
+    let index = folder.join(first);
     let read: Index =
         serde_json::from_str(&text(&index)?).map_err(|error| fail(index.clone(), error.to_string()))?;
     let names: BTreeSet<String> = read.weight_map.into_values().collect();

@@ -7,6 +7,7 @@ use crate::masks;
 use crate::model::Model;
 use crate::ops::{self, CONTROL, Token};
 use crate::vocabulary::{ANTICIPATE, AUTOREGRESS, DELTA};
+use serde::{Deserialize, Deserializer};
 use std::collections::VecDeque;
 
 /// Tokens of history that a model sees: 339 triplets.
@@ -17,25 +18,36 @@ const FIRST_CONTROL: Token = 5;
 /// Logits of the next token after these; length at least the vocabulary's.
 pub type Logits<'a> = dyn FnMut(&[u32]) -> Result<Vec<f32>, Error> + 'a;
 
-/// What to generate.
-#[derive(Clone, Debug, PartialEq)]
+/// What to generate. In JSON its fields have the reference's names; absent or `null` means the default.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Request {
     /// Without anticipation: controls become events (`generate_ar`).
+    #[serde(skip)]
     pub baseline: bool,
     /// From here, in seconds.
+    #[serde(rename = "start_time")]
     pub start: f64,
     /// To here, in seconds.
+    #[serde(rename = "end_time")]
     pub end: f64,
     /// Events: up to `start` they are the prompt, later ones are controls too.
+    #[serde(deserialize_with = "list")]
     pub inputs: Vec<Token>,
     /// Controls, as control tokens.
+    #[serde(deserialize_with = "list")]
     pub controls: Vec<Token>,
     /// Nucleus mass; 0 is greedy.
     pub top_p: f64,
     /// How far ahead controls are given while generating, in ticks. (The prompt always takes 500.)
     pub delta: Token,
     /// One uniform number in [0, 1) a token; past their end the likeliest token is taken.
+    #[serde(deserialize_with = "list")]
     pub uniforms: Vec<f64>,
+}
+
+fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 impl Default for Request {
@@ -43,6 +55,35 @@ impl Default for Request {
         let delta = Token::from(DELTA);
         let (inputs, controls, uniforms) = (Vec::new(), Vec::new(), Vec::new());
         Self { baseline: false, start: 0.0, end: 0.0, inputs, controls, top_p: 1.0, delta, uniforms }
+    }
+}
+
+/// Seconds that a request may name: a day. Silence is counted out in RESTs, which take memory.
+const DAY: f64 = 86_400.0;
+
+impl Request {
+    /// Fails on numbers that would cost memory and time without bound, or mean nothing.
+    fn check(&self) -> Result<(), Error> {
+        let ticks = ops::ticks(DAY);
+        let tokens = self.inputs.iter().chain(&self.controls);
+        let refuse = |what: String| Err(Error::Prompt(what));
+        if let Some(time) = [self.start, self.end].into_iter().find(|time| time.is_nan() || time.abs() > DAY)
+        {
+            return refuse(format!(
+                "{time} s is more than a day; give start_time and end_time within {DAY} s"
+            ));
+        }
+        if let Some(token) = tokens.copied().find(|token| !(0..=ticks + CONTROL).contains(token)) {
+            return refuse(format!("token {token} is outside 0 to {}", ticks + CONTROL));
+        }
+        if self.delta.saturating_abs() > ticks {
+            return refuse(format!("delta {} is outside {} to {ticks}", self.delta, -ticks));
+        }
+        let share = |number: &&f64| !(0.0..=1.0).contains(*number);
+        match self.uniforms.iter().chain([&self.top_p]).find(share) {
+            Some(number) => refuse(format!("{number} is outside 0 to 1; top_p and uniforms are shares")),
+            None => Ok(()),
+        }
     }
 }
 
@@ -58,6 +99,7 @@ pub struct Output {
 
 /// Answers `request` as the reference does.
 pub fn generate(model: &mut Logits, request: &Request) -> Result<Output, Error> {
+    request.check()?;
     if request.baseline { without_anticipation(model, request) } else { anticipating(model, request) }
 }
 

@@ -1,10 +1,7 @@
 //! A GPT-2: weights that never change, and steps of it over a cache.
 //!
-//! ```text
-//! id, position ─▶ wte[id] + wpe[position] ─▶ blocks (norm, attention over the cache, norm, feed-forward) ─▶ norm ─▶ wte[rows]·x
-//! ```
-//! Everything is f32; a row's sum is taken in the same order whatever else is computed, so logits do not
-//! depend on how a prompt was cut into steps.
+//! The same weights stand in one of two ways: exact ([`crate::plain`], f32), or as they are played
+//! ([`crate::quick`], small whole numbers on all processors).
 
 use std::ops::Range;
 use std::path::Path;
@@ -12,8 +9,10 @@ use std::sync::Arc;
 
 use crate::Error;
 use crate::checkpoint::{Checkpoint, Config};
-use crate::dot::{add_scaled, dot, products};
 use crate::files::Files;
+use crate::kernel::Kernel;
+use crate::plain::{Plain, PlainCache};
+use crate::quick::{Kv, MOST_DECODED, Part, Quick};
 
 /// What a tick of the model's time is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +26,16 @@ pub enum TimeFrame {
     Seconds,
 }
 
-/// Tokens of a prompt that are computed side by side, so that weights are read once for all of them.
-const BLOCK: usize = 16;
+/// How weights are held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// As they are: what the reference computes, to a few units in the last place.
+    Exact,
+    /// As int8, with the kernel and the threads that suit this machine: what players hear.
+    Quick,
+    /// As int8 with this kernel and so many threads.
+    With(Kernel, usize),
+}
 
 /// Weights of one model. Immutable, shared by all sessions.
 pub struct Model {
@@ -36,74 +43,83 @@ pub struct Model {
     frame: TimeFrame,
     config: Config,
     rows: usize,
-    wte: Vec<f32>, // (rows, width)
-    wpe: Vec<f32>, // (positions, width)
-    blocks: Vec<Block>,
-    norm: Norm,
+    weights: Weights,
 }
 
-struct Norm {
-    weight: Vec<f32>,
-    bias: Vec<f32>,
+enum Weights {
+    Plain(Box<Plain>),
+    Quick(Box<Quick>),
 }
 
-/// A matrix by output row, and what is added.
-struct Linear {
-    weight: Vec<f32>, // (out, in)
-    bias: Vec<f32>,   // (out)
+/// Keys and values of the tokens so far; made once, never grown.
+pub struct Cache(Store);
+
+enum Store {
+    Plain(PlainCache),
+    Quick(Kv),
 }
 
-struct Block {
-    norm_1: Norm,
-    attend: Linear,  // (3 width, width): q, k, v
-    project: Linear, // (width, width)
-    norm_2: Norm,
-    widen: Linear,  // (4 width, width)
-    narrow: Linear, // (width, 4 width)
-}
-
-/// Keys and values of the tokens so far, for every block; made once, never grown.
-pub struct Cache {
-    len: usize,
-    keys: Vec<Vec<f32>>,   // a block: (positions, width)
-    values: Vec<Vec<f32>>, // a block: (positions, width)
+/// Tokens for one cache of several: see [`Model::feed_all`].
+pub struct Feed<'a> {
+    /// Its cache.
+    pub cache: &'a mut Cache,
+    /// What is put behind it.
+    pub ids: &'a [u32],
 }
 
 impl Cache {
     /// Tokens in it.
     pub fn len(&self) -> usize {
-        self.len
+        match &self.0 {
+            Store::Plain(cache) => cache.len,
+            Store::Quick(kv) => kv.len,
+        }
     }
 
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// Forgets all but the first `len` tokens.
     pub fn truncate(&mut self, len: usize) {
-        self.len = self.len.min(len);
+        let now = match &mut self.0 {
+            Store::Plain(cache) => &mut cache.len,
+            Store::Quick(kv) => &mut kv.len,
+        };
+        *now = len.min(*now);
     }
 }
 
 impl Model {
     /// A compact file, or a Hugging Face folder: `config.json` with `model.safetensors`, its shards, or
-    /// `pytorch_model.bin`.
+    /// `pytorch_model.bin`. Exact.
     pub fn load(path: &Path) -> Result<Arc<Self>, Error> {
-        Self::build(&Files::read(path)?.checkpoint()?, &stem(path))
+        Self::load_as(path, Precision::Exact)
     }
 
-    /// A compact file that is in memory already.
+    /// The same, held as `precision` says.
+    pub fn load_as(path: &Path, precision: Precision) -> Result<Arc<Self>, Error> {
+        Self::build(&Files::read(path)?.checkpoint()?, &stem(path), precision)
+    }
+
+    /// A compact file that is in memory already, to be played.
     pub fn from_compact(bytes: &[u8]) -> Result<Arc<Self>, Error> {
-        Self::build(&Checkpoint::compact(Path::new("the built-in model"), bytes)?, "default")
+        Self::from_compact_as(bytes, Precision::Quick)
     }
 
-    fn build(from: &Checkpoint<'_>, fallback: &str) -> Result<Arc<Self>, Error> {
-        let config = from.config.clone();
-        let (width, rows) = (config.n_embd, from.rows()?);
-        let blocks =
-            (0..config.n_layer).map(|layer| Block::read(from, layer, width)).collect::<Result<_, _>>()?;
-        let own = config.continuo.as_ref();
+    /// The same, held as `precision` says.
+    pub fn from_compact_as(bytes: &[u8], precision: Precision) -> Result<Arc<Self>, Error> {
+        Self::build(&Checkpoint::compact(Path::new("the built-in model"), bytes)?, "default", precision)
+    }
+
+    fn build(from: &Checkpoint<'_>, fallback: &str, precision: Precision) -> Result<Arc<Self>, Error> {
+        let own = from.config.continuo.as_ref();
+        let weights = match precision {
+            Precision::Exact => Weights::Plain(Box::new(Plain::read(from)?)),
+            Precision::Quick => Weights::Quick(Box::new(Quick::read(from, Kernel::best(), threads())?)),
+            Precision::With(kernel, threads) => Weights::Quick(Box::new(Quick::read(from, kernel, threads)?)),
+        };
         Ok(Arc::new(Self {
             name: own
                 .map(|own| own.name.clone())
@@ -115,12 +131,9 @@ impl Model {
                 }
                 _ => TimeFrame::Seconds,
             },
-            rows,
-            wte: from.matrix("wte.weight", rows, width, false)?,
-            wpe: from.matrix("wpe.weight", config.n_positions, width, false)?,
-            blocks,
-            norm: Norm::read(from, "ln_f", width)?,
-            config,
+            rows: from.rows()?,
+            weights,
+            config: from.config.clone(),
         }))
     }
 
@@ -149,10 +162,20 @@ impl Model {
         self.rows
     }
 
+    /// Bytes of int8 weights: all, and those that a token of a triplet reads on average. `None` if it is exact.
+    pub fn sizes(&self) -> Option<(usize, usize)> {
+        match &self.weights {
+            Weights::Plain(_) => None,
+            Weights::Quick(quick) => Some(quick.sizes()),
+        }
+    }
+
     /// An empty cache for this model.
     pub fn cache(&self) -> Cache {
-        let room = || vec![vec![0.0; self.config.n_positions * self.config.n_embd]; self.config.n_layer];
-        Cache { len: 0, keys: room(), values: room() }
+        Cache(match &self.weights {
+            Weights::Plain(plain) => Store::Plain(plain.cache()),
+            Weights::Quick(quick) => Store::Quick(quick.cache()),
+        })
     }
 
     /// Puts `ids` behind what is in the cache; gives the state of the last one after the final norm
@@ -161,172 +184,86 @@ impl Model {
     /// Every id must be a row of the vocabulary and the cache must have room for all; else nothing happens
     /// and the state is empty, as it is for no ids.
     pub fn feed(&self, cache: &mut Cache, ids: &[u32]) -> Vec<f32> {
-        self.run(cache, ids, |_, _| {}).unwrap_or_default()
+        let states = self.feed_all(&mut [Feed { cache, ids }], &|| true);
+        states.and_then(|mut states| states.pop()).unwrap_or_default()
+    }
+
+    /// The same for several caches of this model at once: weights are read once for all, if they are few
+    /// tokens in all. A state for each. `None`, and the caches as before, if `wanted` said no meanwhile.
+    pub fn feed_all(&self, feeds: &mut [Feed<'_>], wanted: &dyn Fn() -> bool) -> Option<Vec<Vec<f32>>> {
+        let mut states = vec![Vec::new(); feeds.len()];
+        let sound = |feed: &Feed<'_>| {
+            let room = self.positions().saturating_sub(feed.cache.len());
+            (1..=room).contains(&feed.ids.len()) && feed.ids.iter().all(|&id| (id as usize) < self.rows)
+        };
+        match &self.weights {
+            Weights::Plain(plain) => {
+                for (feed, state) in feeds.iter_mut().zip(&mut states).filter(|(feed, _)| sound(feed)) {
+                    if let Store::Plain(cache) = &mut feed.cache.0 {
+                        *state = plain.feed(cache, feed.ids);
+                    }
+                }
+            }
+            Weights::Quick(quick) => {
+                let (mut parts, mut places) = (Vec::new(), Vec::new());
+                for (place, feed) in feeds.iter_mut().enumerate().filter(|(_, feed)| sound(feed)) {
+                    if let Store::Quick(kv) = &mut feed.cache.0 {
+                        parts.push(Part { kv, ids: feed.ids });
+                        places.push(place);
+                    }
+                }
+                for (state, place) in quick.feed(&mut parts, wanted)?.into_iter().zip(places) {
+                    states[place] = state;
+                }
+            }
+        }
+        Some(states)
+    }
+
+    /// Caches that [`Self::feed_all`] steps together, a token each.
+    pub fn most_together(&self) -> usize {
+        match &self.weights {
+            Weights::Plain(_) => 1,
+            Weights::Quick(_) => MOST_DECODED,
+        }
     }
 
     /// What stands between the blocks for `ids` from position 0, numbered as in Hugging Face: 0 is what
-    /// goes into the first block, the last is after the final norm. Each `(tokens, width)`; nothing if
+    /// goes into the first block, the last is after the final norm. Each `(tokens, width)`; nothing in them if
     /// [`Self::feed`] would refuse the ids.
     pub fn hidden(&self, ids: &[u32]) -> Vec<Vec<f32>> {
-        let mut states = vec![Vec::new(); self.config.n_layer + 1];
-        self.run(&mut self.cache(), ids, |layer, x| states[layer].extend_from_slice(x));
-        states
-    }
-
-    /// The blocks over all of `ids`, `BLOCK` at a time; `seen` gets every hidden state.
-    fn run(&self, cache: &mut Cache, ids: &[u32], mut seen: impl FnMut(usize, &[f32])) -> Option<Vec<f32>> {
-        let (width, room) = (self.config.n_embd, self.config.n_positions.saturating_sub(cache.len));
-        if ids.len() > room || ids.iter().any(|&id| id as usize >= self.rows) {
-            return None;
+        if ids.is_empty() || ids.len() > self.positions() || ids.iter().any(|&id| id as usize >= self.rows) {
+            return vec![Vec::new(); self.config.n_layer + 1];
         }
-        let mut last = None;
-        for ids in ids.chunks(BLOCK) {
-            let mut x = self.embed(ids, cache.len); // (tokens, width)
-            seen(0, &x);
-            cache.len += ids.len();
-            for (layer, block) in self.blocks.iter().enumerate() {
-                block.step(&mut x, cache, layer, &self.config);
-                if layer + 1 < self.config.n_layer {
-                    seen(layer + 1, &x);
-                }
-            }
-            let normed = self.norm.apply(&x, self.config.layer_norm_epsilon);
-            seen(self.config.n_layer, &normed);
-            last = Some(normed[normed.len() - width..].to_vec());
+        match &self.weights {
+            Weights::Plain(plain) => plain.hidden(ids),
+            Weights::Quick(quick) => quick.hidden(ids),
         }
-        last
-    }
-
-    /// Token and place, added; the first id is at position `from`.
-    fn embed(&self, ids: &[u32], from: usize) -> Vec<f32> {
-        let width = self.config.n_embd;
-        let token = |id: u32| &self.wte[id as usize * width..(id as usize + 1) * width];
-        let places = self.wpe[from * width..].chunks_exact(width);
-        ids.iter()
-            .zip(places)
-            .flat_map(|(&id, place)| token(id).iter().zip(place).map(|(t, p)| t + p))
-            .collect()
     }
 
     /// Logits of some rows for a state that [`Self::feed`] gave.
     pub fn logits(&self, state: &[f32], rows: Range<u32>) -> Vec<f32> {
-        let width = self.config.n_embd;
-        let to = (rows.end as usize).min(self.rows);
-        let from = (rows.start as usize).min(to);
-        let mut logits = vec![0.0; to - from];
-        products(&self.wte[from * width..to * width], state, width, &mut logits);
-        logits
+        self.logits_all(&[state], rows).pop().unwrap_or_default()
     }
+
+    /// The same for several states.
+    pub fn logits_all(&self, states: &[&[f32]], rows: Range<u32>) -> Vec<Vec<f32>> {
+        let to = (rows.end as usize).min(self.rows);
+        let rows = (rows.start as usize).min(to)..to;
+        match &self.weights {
+            Weights::Plain(plain) => states.iter().map(|state| plain.logits(state, rows.clone())).collect(),
+            Weights::Quick(quick) => quick.logits(states, rows),
+        }
+    }
+}
+
+/// Threads for a model: two, where there are two. More gain little, and take from those who make sound.
+fn threads() -> usize {
+    let most = std::env::var("CONTINUO_THREADS").ok().and_then(|text| text.parse().ok());
+    let here = std::thread::available_parallelism().map_or(1, usize::from);
+    most.unwrap_or(2_usize).clamp(1, here)
 }
 
 fn stem(path: &Path) -> String {
     path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
-}
-
-impl Norm {
-    fn read(from: &Checkpoint<'_>, name: &str, width: usize) -> Result<Self, Error> {
-        Ok(Self {
-            weight: from.vector(&format!("{name}.weight"), width)?,
-            bias: from.vector(&format!("{name}.bias"), width)?,
-        })
-    }
-
-    /// Each token of `x` `(tokens, width)` by itself.
-    fn apply(&self, x: &[f32], epsilon: f32) -> Vec<f32> {
-        x.chunks_exact(self.weight.len()).flat_map(|x| self.one(x, epsilon)).collect()
-    }
-
-    #[allow(clippy::cast_precision_loss)] // widths are thousands
-    fn one(&self, x: &[f32], epsilon: f32) -> impl Iterator<Item = f32> {
-        let count = x.len() as f32;
-        let mean = x.iter().sum::<f32>() / count;
-        let variance = x.iter().map(|v| (v - mean) * (v - mean)).sum::<f32>() / count;
-        let scale = 1.0 / (variance + epsilon).sqrt();
-        x.iter().zip(&self.weight).zip(&self.bias).map(move |((v, w), b)| (v - mean) * scale * w + b)
-    }
-}
-
-impl Linear {
-    fn read(from: &Checkpoint<'_>, name: &str, rows: usize, columns: usize) -> Result<Self, Error> {
-        Ok(Self {
-            weight: from.matrix(&format!("{name}.weight"), rows, columns, true)?,
-            bias: from.vector(&format!("{name}.bias"), rows)?,
-        })
-    }
-
-    /// `(tokens, in)` to `(tokens, out)`.
-    fn apply(&self, x: &[f32]) -> Vec<f32> {
-        let rows = self.bias.len();
-        let inner = self.weight.len() / rows;
-        let mut out = vec![0.0; x.len() / inner * rows];
-        products(&self.weight, x, inner, &mut out);
-        out.chunks_exact_mut(rows).for_each(|out| add(out, &self.bias));
-        out
-    }
-}
-
-impl Block {
-    fn read(from: &Checkpoint<'_>, layer: usize, width: usize) -> Result<Self, Error> {
-        let name = |part: &str| format!("h.{layer}.{part}");
-        Ok(Self {
-            norm_1: Norm::read(from, &name("ln_1"), width)?,
-            attend: Linear::read(from, &name("attn.c_attn"), 3 * width, width)?,
-            project: Linear::read(from, &name("attn.c_proj"), width, width)?,
-            norm_2: Norm::read(from, &name("ln_2"), width)?,
-            widen: Linear::read(from, &name("mlp.c_fc"), 4 * width, width)?,
-            narrow: Linear::read(from, &name("mlp.c_proj"), width, 4 * width)?,
-        })
-    }
-
-    /// `x` `(tokens, width)` are the newest tokens, which the cache's length counts already.
-    fn step(&self, x: &mut [f32], cache: &mut Cache, layer: usize, config: &Config) {
-        let width = config.n_embd;
-        let first = cache.len - x.len() / width;
-        let qkv = self.attend.apply(&self.norm_1.apply(x, config.layer_norm_epsilon)); // (tokens, 3 width)
-        let mut mixed = Vec::with_capacity(x.len()); // (tokens, width)
-        for (place, qkv) in (first..).zip(qkv.chunks_exact(3 * width)) {
-            let row = place * width..(place + 1) * width;
-            cache.keys[layer][row.clone()].copy_from_slice(&qkv[width..2 * width]);
-            cache.values[layer][row].copy_from_slice(&qkv[2 * width..]);
-            mixed.extend(attention(&qkv[..width], cache, place + 1, layer, config));
-        }
-        add(x, &self.project.apply(&mixed));
-        let mut wide = self.widen.apply(&self.norm_2.apply(x, config.layer_norm_epsilon));
-        wide.iter_mut().for_each(|v| *v = gelu(*v));
-        add(x, &self.narrow.apply(&wide));
-    }
-}
-
-fn add(x: &mut [f32], y: &[f32]) {
-    x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
-}
-
-/// Each head looks at the first `seen` tokens of the cache; `q` `(width)` is the last of them.
-#[allow(clippy::cast_precision_loss)] // heads and layers are few
-fn attention(q: &[f32], cache: &Cache, seen: usize, layer: usize, config: &Config) -> Vec<f32> {
-    let (width, size) = (config.n_embd, config.n_embd / config.n_head);
-    let mut scale = if config.scale_attn_weights { 1.0 / (size as f32).sqrt() } else { 1.0 };
-    if config.scale_attn_by_inverse_layer_idx {
-        scale /= (layer + 1) as f32;
-    }
-    let mut out = vec![0.0; width];
-    let mut weights = vec![0.0; seen];
-    for (head, (q, out)) in q.chunks_exact(size).zip(out.chunks_exact_mut(size)).enumerate() {
-        let part = |row: usize| row * width + head * size..row * width + (head + 1) * size;
-        for (row, weight) in weights.iter_mut().enumerate() {
-            *weight = dot(q, &cache.keys[layer][part(row)]) * scale;
-        }
-        let highest = weights.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        weights.iter_mut().for_each(|w| *w = (*w - highest).exp());
-        let sum: f32 = weights.iter().sum();
-        for (row, weight) in weights.iter().enumerate() {
-            add_scaled(out, &cache.values[layer][part(row)], weight / sum);
-        }
-    }
-    out
-}
-
-/// GELU by the hyperbolic tangent, as GPT-2 has it.
-fn gelu(x: f32) -> f32 {
-    0.5 * x * (1.0 + (0.797_884_6 * (x + 0.044_715 * x * x * x)).tanh())
 }

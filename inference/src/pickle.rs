@@ -37,6 +37,9 @@ struct Tensor {
 /// checkpoint has four for each tensor.
 const MOST_CONTAINERS: u32 = 8_000;
 
+/// Sides that a tensor may have: a GPT-2 has at most 4.
+const MOST_SIDES: usize = 8;
+
 /// What a checkpoint may name.
 const KNOWN: &[&str] = &[
     "collections.OrderedDict",
@@ -278,6 +281,12 @@ fn tensor(
     first: i64,
     (shape, strides): (&[usize], &[usize]),
 ) -> Result<Tensor, String> {
+    if shape.len() > MOST_SIDES {
+        return Err(format!("holds a tensor of {} sides, and {MOST_SIDES} are the most", shape.len()));
+    }
+    if shape.len() != strides.len() {
+        return Err(cut());
+    }
     let mut stride = 1_usize;
     for (side, theirs) in shape.iter().zip(strides).rev() {
         if *side != 1 && *theirs != stride {

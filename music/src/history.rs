@@ -19,7 +19,8 @@ struct Held {
 /// Notes in order of their ends, and what is still held.
 #[derive(Default)]
 pub struct History {
-    notes: Vec<Note>,
+    /// And whether the player played it.
+    notes: Vec<(Note, bool)>,
     held: Vec<Held>,
     pedal: bool,
     last_end: Option<Beats>,
@@ -59,14 +60,18 @@ impl History {
     fn finish(&mut self, at: Beats, instrument: Instrument, which: impl Fn(&Held) -> bool) {
         let ended: Vec<Held> = self.held.extract_if(.., |held| which(held)).collect();
         for held in ended {
-            self.add(held.note(at, instrument));
+            self.push(held.note(at, instrument), true);
             self.last_end = Some(at);
         }
     }
 
     /// A note that was played by an answer.
     pub fn add(&mut self, note: Note) {
-        self.notes.push(note);
+        self.push(note, false);
+    }
+
+    fn push(&mut self, note: Note, own: bool) {
+        self.notes.push((note, own));
         if self.notes.len() > 2 * KEPT {
             self.notes.drain(..KEPT);
         }
@@ -85,21 +90,54 @@ impl History {
     /// All notes at `now`, in order of onset, those that sound ending now.
     pub fn notes(&self, now: Beats, instrument: Instrument) -> Vec<Note> {
         let held = self.held.iter().map(|held| held.note(now, instrument));
-        let mut notes: Vec<Note> = self.notes.iter().copied().chain(held).collect();
-        notes.sort_by(|a, b| {
-            a.at.0.total_cmp(&b.at.0).then(a.instrument.cmp(&b.instrument)).then(a.key.cmp(&b.key))
+        in_order(self.notes.iter().map(|(note, _)| *note).chain(held).collect())
+    }
+
+    /// The same, but what is held lasts as long as the player's notes do, where that is longer: nobody means a note
+    /// to end where an answer to it is thought of.
+    pub fn expected(&self, now: Beats, instrument: Instrument) -> Vec<Note> {
+        let usual = self.usual_length();
+        let held = self.held.iter().map(|held| {
+            let note = held.note(now, instrument);
+            Note { len: Beats(note.len.0.max(usual)), ..note }
         });
-        notes
+        in_order(self.notes.iter().map(|(note, _)| *note).chain(held).collect())
+    }
+
+    /// What the player played, those that sound ending now.
+    pub fn played(&self, now: Beats, instrument: Instrument) -> Vec<Note> {
+        let ended = self.notes.iter().filter(|(_, own)| *own).map(|(note, _)| *note);
+        in_order(ended.chain(self.held.iter().map(|held| held.note(now, instrument))).collect())
+    }
+
+    /// What answers played.
+    pub fn answered(&self) -> impl Iterator<Item = &Note> {
+        self.notes.iter().filter(|(_, own)| !own).map(|(note, _)| note)
+    }
+
+    /// Median length of the player's last notes, at most a bar.
+    fn usual_length(&self) -> f64 {
+        let own = self.notes.iter().rev().filter(|(_, own)| *own).take(16);
+        let mut lengths: Vec<f64> = own.map(|(note, _)| note.len.0).collect();
+        lengths.sort_by(f64::total_cmp);
+        lengths.get(lengths.len() / 2).copied().unwrap_or(0.0).min(4.0)
     }
 
     /// Onsets of the player since `from`.
     pub fn onsets_since(&self, from: Beats) -> Vec<f64> {
-        let ended = self.notes.iter().map(|note| note.at.0);
+        let ended = self.notes.iter().map(|(note, _)| note.at.0);
         let mut onsets: Vec<f64> = ended.chain(self.held.iter().map(|held| held.at.0)).collect();
         onsets.retain(|at| *at >= from.0 - 1e-9);
         onsets.sort_by(f64::total_cmp);
         onsets
     }
+}
+
+fn in_order(mut notes: Vec<Note>) -> Vec<Note> {
+    notes.sort_by(|a, b| {
+        a.at.0.total_cmp(&b.at.0).then(a.instrument.cmp(&b.instrument)).then(a.key.cmp(&b.key))
+    });
+    notes
 }
 
 impl Held {
@@ -112,5 +150,42 @@ impl Held {
             instrument: if self.channel.0 == 9 { Instrument::DRUMS } else { instrument },
             channel: self.channel,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PIANO: Instrument = Instrument(0);
+
+    fn strike(history: &mut History, at: f64, key: u8) {
+        history.on(Beats(at), Key(key), Channel(0), Velocity(80), PIANO);
+    }
+
+    #[test]
+    fn what_is_held_is_expected_to_last_as_notes_did() {
+        let mut history = History::default();
+        for beat in 0..3 {
+            strike(&mut history, f64::from(beat), 60);
+            history.off(Beats(f64::from(beat) + 0.8), Key(60), Channel(0), PIANO);
+        }
+        strike(&mut history, 3.5, 64);
+        let length = |notes: Vec<Note>| notes.last().map(|note| (note.len.0 * 100.0).round() / 100.0);
+        assert_eq!(length(history.notes(Beats(3.75), PIANO)), Some(0.25));
+        assert_eq!(length(history.expected(Beats(3.75), PIANO)), Some(0.8));
+        assert_eq!(length(history.expected(Beats(5.5), PIANO)), Some(2.0));
+    }
+
+    #[test]
+    fn the_players_notes_are_told_from_answers() {
+        let mut history = History::default();
+        strike(&mut history, 0.0, 60);
+        history.pedal(Beats(0.1), true, PIANO);
+        history.off(Beats(0.5), Key(60), Channel(0), PIANO);
+        history.add(Note { at: Beats(1.0), key: Key(72), ..history.notes(Beats(0.9), PIANO)[0] });
+        let keys = |notes: Vec<Note>| notes.iter().map(|note| note.key.0).collect::<Vec<_>>();
+        assert_eq!(keys(history.notes(Beats(2.0), PIANO)), [60, 72]);
+        assert_eq!(keys(history.played(Beats(2.0), PIANO)), [60]);
     }
 }

@@ -3,10 +3,11 @@
 //! - [`history`] what was heard, in beats
 //! - [`phrase`] where a phrase ends
 //! - [`frame`] beats and ticks of a model
-//! - [`expression`] velocity of an answer
+//! - [`expression`] velocity of an answer, [`feel`] swing and groove, [`groove`] where notes may begin
 //! - [`key`] the key of some notes
 
 pub mod expression;
+pub mod feel;
 pub mod frame;
 pub mod groove;
 pub mod history;

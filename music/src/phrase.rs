@@ -113,25 +113,7 @@ mod tests {
     }
 
     fn settings(trigger: Trigger) -> Settings {
-        Settings {
-            mode: Mode::Respond,
-            trigger,
-            trigger_bars: 2,
-            trigger_key: Key(36),
-            bars: 2,
-            quantise: Quantise::None,
-            temperature: 1.0,
-            top_p: 0.95,
-            density: 1.0,
-            grid: Grid::AsPlayed,
-            range: (Key(0), Key(127)),
-            in_key: false,
-            together: 6,
-            player: Instrument(0),
-            answer: None,
-            channel: Channel(0),
-            seed: 1,
-        }
+        Settings { trigger, bars: 2, ..Settings::default() }
     }
 
     /// Beat at which a phrase ends that is played as (onset, length), or -1. Half a beat before it was known.

@@ -9,6 +9,7 @@ use nice_plug::prelude::*;
 
 use crate::editor;
 use crate::events::{Events, Input, Output};
+use crate::learnt::{Control, Learnt};
 use crate::link::link;
 use crate::params::ContinuoParams;
 use crate::passed::Passed;
@@ -32,7 +33,7 @@ pub struct Continuo {
 impl Default for Continuo {
     fn default() -> Self {
         let takes = Arc::new(TakeStore::default());
-        let params = Arc::new(ContinuoParams::new(Arc::clone(&takes)));
+        let params = Arc::new(ContinuoParams::new(Arc::clone(&takes), Arc::default()));
         Self { params, takes, view: Arc::default(), audio: None, worker: None, left: None }
     }
 }
@@ -96,7 +97,8 @@ impl Plugin for Continuo {
         let Some(audio) = &mut self.audio else { return ProcessStatus::Normal };
         let host = host(context.transport());
         if let [left, right, ..] = buffer.as_slice() {
-            let mut events = HostEvents { context, newest: None, burst: (u32::MAX, 0) };
+            let mut events =
+                HostEvents { context, learnt: &self.params.learnt.0, newest: None, burst: (u32::MAX, 0) };
             audio.process(&host, &mut events, left, right);
         }
         ProcessStatus::KeepAlive
@@ -128,6 +130,7 @@ const BURST: u32 = 64;
 
 struct HostEvents<'a, C> {
     context: &'a mut C,
+    learnt: &'a Learnt,
     newest: Option<NoteEvent<()>>,
     burst: (u32, u32),
 }
@@ -191,8 +194,14 @@ impl<C> HostEvents<'_, C> {
             }
             NoteEvent::MidiCC { timing, channel, cc, value } => {
                 self.burst = if self.burst.0 == timing { (timing, self.burst.1 + 1) } else { (timing, 1) };
-                let pedal = cc == 64 && self.burst.1 <= BURST;
-                pedal.then_some(Input::Pedal { channel: Channel(channel & 15), down: value >= 0.5 })
+                let channel = Channel(channel & 15);
+                // A learnt pedal is a controller like others. One that comes up is never learnt: it may hold notes.
+                let learnt = self.learnt.knows(Control::Controller(channel, 64))
+                    || self.learnt.wanted().is_some() && value >= 0.5;
+                Some(match cc {
+                    64 if self.burst.1 <= BURST && !learnt => Input::Pedal { channel, down: value >= 0.5 },
+                    _ => Input::Controller { channel, number: cc & 127, value },
+                })
             }
             NoteEvent::MidiPitchBend { channel, value, .. } => {
                 Some(Input::Bend { channel: Channel(channel & 15), semitones: (value - 0.5) * 4.0 })

@@ -14,6 +14,8 @@ pub enum Input {
     Pedal { channel: Channel, down: bool },
     /// Pitch bend in semitones.
     Bend { channel: Channel, semitones: f32 },
+    /// A controller, 0 to 1; the pedal is one of its own.
+    Controller { channel: Channel, number: u8, value: f32 },
     /// Anything else: only passed on.
     Other,
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use continuo_inference::Model;
+use continuo_inference::{Model, Precision};
 
 static LOADED: Mutex<Weak<Model>> = Mutex::new(Weak::new());
 
@@ -15,7 +15,8 @@ pub fn default_model() -> Result<Arc<Model>, String> {
     }
     let model = match std::env::var_os("CONTINUO_MODEL").filter(|path| !path.is_empty()) {
         Some(path) => {
-            Model::load(&PathBuf::from(path)).map_err(|error| format!("{error} (named in CONTINUO_MODEL)"))?
+            let model = Model::load_as(&PathBuf::from(path), Precision::Quick);
+            model.map_err(|error| format!("{error} (named in CONTINUO_MODEL)"))?
         }
         None => Model::from_compact(continuo_models::DEFAULT).map_err(|error| error.to_string())?,
     };

@@ -1,4 +1,4 @@
-//! What the host's project keeps beside the parameters: takes, in one versioned JSON string.
+//! What the host's project keeps beside the parameters: takes and learnt controls, a versioned JSON string each.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use continuo_timeline::{Beats, Channel, Instrument, Key, Note, Velocity};
 use nice_plug::params::persist::PersistentField;
 use serde::{Deserialize, Serialize};
+
+use crate::learnt::Learnt;
 
 /// Version that this plugin writes.
 const VERSION: u32 = 1;
@@ -156,6 +158,22 @@ fn version(text: &str) -> Option<u64> {
 pub struct Persisted(pub Arc<TakeStore>);
 
 impl PersistentField<'_, String> for Persisted {
+    fn set(&self, text: String) {
+        self.0.load(&text);
+    }
+
+    fn map<F, R>(&self, f: F) -> R
+    where
+        F: Fn(&String) -> R,
+    {
+        f(&self.0.text())
+    }
+}
+
+/// Learnt controls as the framework persists them.
+pub struct PersistedControls(pub Arc<Learnt>);
+
+impl PersistentField<'_, String> for PersistedControls {
     fn set(&self, text: String) {
         self.0.load(&text);
     }

@@ -23,6 +23,12 @@ pub struct View {
     pub late: AtomicU32,
     /// Messages lost because a ring was full; either side.
     pub dropped: AtomicU32,
+    /// Beats of answers that were planned in time; worker.
+    pub hits: AtomicU32,
+    /// Beats that the plan before covered; worker.
+    pub backups: AtomicU32,
+    /// Beats that no plan covered; worker.
+    pub misses: AtomicU32,
     /// Voices sounding in the built-in instrument; audio thread.
     pub voices: AtomicU32,
     /// Largest output sample of the last block, in 1/255; audio thread.
@@ -40,6 +46,8 @@ pub struct Picture {
     pub heard: Vec<Note>,
     /// The answer to it, as far as it is known, line beats.
     pub answer: Vec<Note>,
+    /// So many beats ahead of the playhead the plan is committed; what lies further ahead may still be replaced.
+    pub horizon: f64,
     /// Where the answer starts on the line, if there is one.
     pub answer_at: Option<f64>,
     /// Line position of a bar line and the bar's length in beats, to draw the grid.

@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 use continuo_inference::generate::{Request, generate, logits_of};
-use continuo_inference::vocabulary::DELTA;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -64,44 +62,10 @@ pub struct Sample {
     request: PathBuf,
 }
 
-/// The request as it stands in its file, named as in the reference.
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Wanted {
-    /// Seconds.
-    start_time: f64,
-    /// Seconds.
-    end_time: f64,
-    inputs: Option<Vec<i64>>,
-    controls: Option<Vec<i64>>,
-    /// Ticks that controls stand ahead.
-    delta: i64,
-    top_p: f64,
-    uniforms: Option<Vec<f64>>,
-}
-
-impl Default for Wanted {
-    fn default() -> Self {
-        let (inputs, controls, uniforms) = (None, None, None);
-        let delta = i64::from(DELTA);
-        Self { start_time: 0.0, end_time: 0.0, inputs, controls, delta, top_p: 1.0, uniforms }
-    }
-}
-
 impl Sample {
     /// Runs the command.
     pub fn run(&self) -> Result<Value> {
-        let wanted: Wanted = read(&self.request, "a request (start_time, end_time, inputs, ...)")?;
-        let request = Request {
-            baseline: false,
-            start: wanted.start_time,
-            end: wanted.end_time,
-            inputs: wanted.inputs.unwrap_or_default(),
-            controls: wanted.controls.unwrap_or_default(),
-            top_p: wanted.top_p,
-            delta: wanted.delta,
-            uniforms: wanted.uniforms.unwrap_or_default(),
-        };
+        let request: Request = read(&self.request, "a request (start_time, end_time, inputs, ...)")?;
         let model = models::load(self.model.as_deref())?;
         let output = generate(&mut logits_of(&model), &request)?;
         Ok(json!({ "ok": output.events, "sampled_tokens": output.sampled }))

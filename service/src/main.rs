@@ -6,9 +6,9 @@
 mod accompanying;
 mod bridging;
 mod continuing;
-mod cut;
 mod exact;
 mod generating;
+mod hub;
 mod listening;
 mod models;
 mod placing;
@@ -16,11 +16,11 @@ mod playing;
 mod render;
 mod roll;
 mod serve;
-mod song;
 mod tokens;
 mod varying;
 
 use clap::{Parser, Subcommand};
+use continuo_service::song;
 use serde_json::Value;
 
 /// Music that goes on: continue MIDI files with a music transformer on this machine.

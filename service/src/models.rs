@@ -1,22 +1,34 @@
-//! `continuo models`, and what `--model` may name: a path, a model in the models folder, or one that
-//! Hugging Face's tools have put into their cache. Nothing is fetched.
+//! `continuo models`, and what `--model` may name: a path, a model in the models folder, or one in the Hugging
+//! Face cache, where `continuo models fetch` or any tool of theirs has put it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use clap::Subcommand;
-use continuo_inference::{Model, TimeFrame};
+use continuo_inference::{Model, Precision, TimeFrame};
 use serde_json::{Value, json};
+
+use crate::hub::{self, Cache, Name, variable};
 
 /// Subcommands of `continuo models`.
 #[derive(Subcommand)]
 pub enum Models {
     /// The models on this machine.
     List,
+    /// Fetch a model from the Hugging Face Hub into its cache, or what is not there yet. A fetch that was cut
+    /// goes on where it ended. Variables: HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE.
+    #[command(
+        after_help = "Examples:\n  continuo models fetch small\n  continuo models fetch stanford-crfm/music-medium-800k\n  continuo continue song.mid -o more.mid --model small"
+    )]
+    Fetch {
+        /// small (0.5 GB), medium (1.4 GB), large (3.1 GB): the checkpoints of Stanford; or owner/name, or
+        /// owner/name@revision.
+        name: String,
+    },
     /// Where a model lies.
     Path {
-        /// Its name, as `list` shows it.
+        /// Its name, as `list` shows it, or as `fetch` takes it.
         name: String,
     },
     /// What a model is: its shape, its time frame, its files.
@@ -35,13 +47,27 @@ impl Models {
                 let found = found().into_iter().map(|one| one.report());
                 Ok(json!({ "models": std::iter::once(built_in).chain(found).collect::<Vec<_>>() }))
             }
+            Self::Fetch { name } => {
+                if name == "default" {
+                    bail!("the default model is built in; there is nothing to fetch");
+                }
+                hub::fetch(&Name::parse(name)?)
+            }
             Self::Path { name } => Ok(json!({ "name": name, "path": resolve(name)? })),
             Self::Info { name } => info(name),
         }
     }
 }
 
-/// The model of `--model`; the built-in one if absent.
+/// The model of `--model`, to be played: in small whole numbers, on all processors.
+pub fn load_to_play(name: Option<&str>) -> Result<Arc<Model>> {
+    match name {
+        None | Some("default") => load(None),
+        Some(name) => Ok(Model::load_as(&resolve(name)?, Precision::Quick)?),
+    }
+}
+
+/// The model of `--model`, exact; the built-in one, which is int8, if absent.
 pub fn load(name: Option<&str>) -> Result<Arc<Model>> {
     match name {
         None | Some("default") => Ok(Model::from_compact(continuo_models::DEFAULT)?),
@@ -70,14 +96,20 @@ pub fn resolve(name: &str) -> Result<PathBuf> {
     if Path::new(name).exists() {
         return Ok(name.into());
     }
-    match found().into_iter().find(|one| one.name == name) {
-        Some(one) => Ok(one.path),
-        None => bail!(
-            "there is no model {name:?}: it is neither a path, nor in the models folder {}, nor in the Hugging Face cache {}; `continuo models list` shows what there is",
-            folder().display(),
-            cache().display()
-        ),
+    if let Some(one) = found().into_iter().find(|one| one.name == name) {
+        return Ok(one.path);
     }
+    let cache = Cache::of_environment();
+    let named = Name::parse(name).ok();
+    if let Some(path) = named.as_ref().and_then(|name| cache.snapshot(name)) {
+        return Ok(path);
+    }
+    bail!(
+        "there is no model {name:?}: it is neither a path, nor in the models folder {}, nor whole in the Hugging Face cache {}; `continuo models list` shows what there is{}",
+        folder().display(),
+        cache.root.display(),
+        named.map_or_else(String::new, |_| format!(", `continuo models fetch {name}` gets it"))
+    )
 }
 
 fn info(name: &str) -> Result<Value> {
@@ -88,13 +120,15 @@ fn info(name: &str) -> Result<Value> {
     };
     let config = model.config();
     let scaled = config.scale_attn_by_inverse_layer_idx;
-    if name.contains("music-") && name.contains("-800k") && !scaled {
+    let path = resolve(name).ok();
+    let shown = path.as_ref().map_or_else(String::new, |path| path.display().to_string());
+    if shown.contains("music-") && shown.contains("-800k") && !scaled {
         eprintln!(
             "continuo: {name} was trained with scale_attn_by_inverse_layer_idx, and its config.json does not say so; set it to true there"
         );
     }
     Ok(json!({
-        "name": model.name(), "path": resolve(name).ok(), "time": frame,
+        "name": if config.continuo.is_some() { model.name() } else { name }, "path": path, "time": frame,
         "layers": config.n_layer, "width": config.n_embd, "heads": config.n_head,
         "positions": model.positions(), "vocabulary": model.rows(),
         "scale_attn_by_inverse_layer_idx": scaled,
@@ -103,56 +137,22 @@ fn info(name: &str) -> Result<Value> {
 
 fn found() -> Vec<Found> {
     let mut all = Vec::new();
-    for path in children(&folder()) {
+    for path in hub::children(&folder()) {
         let compact = path.extension().is_some_and(|extension| extension == "safetensors");
-        if compact || path.join("config.json").exists() {
+        if compact || hub::complete(&path) {
             let stem = if compact { path.file_stem() } else { path.file_name() };
             let name = stem.unwrap_or_default().to_string_lossy().into_owned();
             all.push(Found { name, path, source: "models folder" });
         }
     }
-    for repository in children(&cache()) {
-        let directory = repository.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let Some(name) = directory.strip_prefix("models--") else { continue };
-        if let Some(path) = snapshot(&repository).filter(|path| path.join("config.json").exists()) {
-            all.push(Found { name: name.replacen("--", "/", 1), path, source: "Hugging Face cache" });
-        }
-    }
+    let cached = Cache::of_environment().models().into_iter();
+    all.extend(cached.map(|(name, path)| Found { name, path, source: "Hugging Face cache" }));
     all
-}
-
-/// The snapshot that `refs/main` names, else the only one.
-fn snapshot(repository: &Path) -> Option<PathBuf> {
-    let snapshots = repository.join("snapshots");
-    match std::fs::read_to_string(repository.join("refs/main")) {
-        Ok(commit) => Some(snapshots.join(commit.trim())),
-        Err(_) => children(&snapshots).into_iter().next(),
-    }
-}
-
-fn children(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten();
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.sort();
-    paths
-}
-
-fn variable(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
-}
-
-fn home() -> PathBuf {
-    variable("HOME").or_else(|| variable("USERPROFILE")).unwrap_or_default()
 }
 
 /// Where a user puts models.
 pub fn folder() -> PathBuf {
-    variable("XDG_DATA_HOME").unwrap_or_else(|| home().join(".local/share")).join("continuo/models")
-}
-
-/// Where Hugging Face's tools put them.
-fn cache() -> PathBuf {
-    let caches = || variable("XDG_CACHE_HOME").unwrap_or_else(|| home().join(".cache"));
-    variable("HF_HUB_CACHE")
-        .unwrap_or_else(|| variable("HF_HOME").unwrap_or_else(|| caches().join("huggingface")).join("hub"))
+    let home = || PathBuf::from(variable("HOME").or_else(|| variable("USERPROFILE")).unwrap_or_default());
+    let shared = variable("XDG_DATA_HOME").map_or_else(|| home().join(".local/share"), PathBuf::from);
+    shared.join("continuo/models")
 }

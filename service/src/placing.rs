@@ -46,7 +46,7 @@ impl<'a> Placing<'a> {
     fn join(&mut self, instrument: Instrument, channel: Option<Channel>) {
         let own: Vec<Note> =
             self.song.notes.iter().copied().filter(|note| note.instrument == instrument).collect();
-        let dynamics = Dynamics::of(if own.is_empty() { &self.song.notes } else { &own });
+        let dynamics = self.dynamics(if own.is_empty() { &self.song.notes } else { &own });
         let free = |channel: &u8| {
             let used = self.parts.iter().any(|part| part.channel.0 == *channel);
             *channel != 9 && !used && self.song.notes.iter().all(|note| note.channel.0 != *channel)
@@ -71,17 +71,23 @@ impl<'a> Placing<'a> {
         (0..16).filter(|channel| *channel != 9 && !used(*channel)).map(Channel).collect()
     }
 
+    /// How loud these notes of the song are.
+    fn dynamics(&self, notes: &[Note]) -> Dynamics {
+        Dynamics::of(notes, Beats(0.0), self.song.meter(Beats(0.0)).1.bar().0)
+    }
+
     /// An event as a note.
     pub fn note(&self, event: &Event) -> Note {
         let at = self.frame.beat(event.onset);
         let until = self.frame.beat(event.onset + event.duration.max(1)).0.min(self.end.0);
         let part = self.parts.iter().find(|part| part.instrument == event.instrument);
-        let dynamics = part.map_or_else(|| Dynamics::of(&self.song.notes), |part| part.dynamics);
+        let dynamics = part.map_or_else(|| self.dynamics(&self.song.notes), |part| part.dynamics.clone());
+        let (bar, length) = (self.song.bar_before(at), self.song.meter(at).1.bar().0);
         Note {
             at,
             len: Beats((until - at.0).max(SHORTEST)),
             key: event.key,
-            velocity: dynamics.velocity(at, self.song.bar_before(at), event.key.0),
+            velocity: dynamics.velocity(at, bar, length, event.key.0, None),
             instrument: event.instrument,
             channel: part.map_or(Channel(0), |part| part.channel),
         }

@@ -57,7 +57,7 @@ impl Playing {
         if !(0.0..=1.0).contains(&self.top_p) {
             bail!("--top-p {} is outside 0 to 1", self.top_p);
         }
-        models::load(self.model.as_deref())
+        models::load_to_play(self.model.as_deref())
     }
 
     /// How answers are drawn.

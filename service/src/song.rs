@@ -30,10 +30,16 @@ pub enum SongError {
     /// Several songs in one file.
     #[error("{path} is of type 2 (independent sequences); save the sequence wanted as type 0 or 1")]
     Sequences { path: PathBuf },
+    /// A delta that nobody meant.
+    #[error("{path} lasts {beats:.0} beats, where {most:.0} are the most; cut it, or export it again")]
+    Long { path: PathBuf, beats: f64, most: f64 },
     /// Nothing to continue.
     #[error("{path} has no notes; give a file with at least one")]
     Empty { path: PathBuf },
 }
+
+/// Beats that a song may last: more than a day at 120 a minute.
+const LONGEST: f64 = 200_000.0;
 
 /// A song in beats.
 #[derive(Clone)]
@@ -68,19 +74,19 @@ impl Song {
         Self::parse(path, bytes)
     }
 
-    /// Reads the bytes of a file; `path` is what errors call it.
+    /// A file in memory; `path` is for messages.
     pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self, SongError> {
-        // The high bit of the division; the reader does not bear all of its values.
-        if bytes.starts_with(b"MThd") && bytes.get(12).is_some_and(|byte| *byte >= 0x80) {
+        let fail = |reason: &str| SongError::Parse { path: path.into(), reason: reason.into() };
+        if !bytes.starts_with(b"MThd") {
+            return Err(fail("it does not begin with MThd"));
+        }
+        if counts_frames(&bytes) {
             return Err(SongError::Smpte { path: path.into() });
         }
-        let smf = Smf::parse(&bytes)
-            .map_err(|error| SongError::Parse { path: path.into(), reason: error.to_string() })?;
+        let smf = Smf::parse(&bytes).map_err(|error| fail(&error.to_string()))?;
         let division = match smf.header.timing {
             Timing::Metrical(ticks) if ticks.as_int() > 0 => ticks.as_int(),
-            Timing::Metrical(_) => {
-                return Err(SongError::Parse { path: path.into(), reason: "0 ticks a beat".into() });
-            }
+            Timing::Metrical(_) => return Err(fail("0 ticks a beat")),
             Timing::Timecode(..) => return Err(SongError::Smpte { path: path.into() }),
         };
         if smf.header.format == Format::Sequential {
@@ -89,6 +95,9 @@ impl Song {
         let mut reader = Reader::new(f64::from(division));
         for (tick, event) in merged(&smf) {
             reader.take(tick, event);
+        }
+        if reader.last.0 > LONGEST {
+            return Err(SongError::Long { path: path.into(), beats: reader.last.0, most: LONGEST });
         }
         let (notes, tempos, meters) = reader.finish();
         Ok(Self { notes, tempos, meters, division, bytes })
@@ -224,6 +233,19 @@ impl Song {
         smf.write_std(&mut bytes).expect("a Vec grows");
         bytes
     }
+}
+
+/// Whether a header says so. The parser negates the rate that stands there, which for one of them overflows.
+fn counts_frames(mut bytes: &[u8]) -> bool {
+    while let Some((&[a, b, c, d, size @ ..], rest)) = bytes.split_first_chunk::<8>() {
+        let size = usize::try_from(u32::from_be_bytes(size)).unwrap_or(usize::MAX).min(rest.len());
+        let (chunk, next) = rest.split_at(size);
+        if [a, b, c, d] == *b"MThd" && chunk.get(4).is_some_and(|byte| *byte >= 0x80) {
+            return true;
+        }
+        bytes = next;
+    }
+    false
 }
 
 fn before<T: Copy>(changes: &[(Beats, T)], at: Beats) -> T {

@@ -136,6 +136,54 @@ fn pickles_that_would_run_something_are_refused_by_name() {
     refused(&folder.0, &["pytorch_model.bin", "lists"]);
 }
 
+/// A file that PyTorch itself wrote (`tests/scripts/pickle_fixtures.py`).
+fn written_by_torch(name: &str) -> Vec<u8> {
+    std::fs::read(golden::folder().join("pickle").join(name)).unwrap()
+}
+
+/// A folder whose blocks are a file of PyTorch's, beside the embeddings, as shards of an index.
+fn with_blocks(test: &str, blocks: &str) -> golden::Folder {
+    let folder = folder(test);
+    let (ours, theirs) = ("pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin");
+    let embeddings: Vec<Tensor> =
+        tensors().into_iter().filter(|one| one.0.contains(".wte.") || one.0.contains(".wpe.")).collect();
+    assert_eq!(embeddings.len(), 2);
+    std::fs::write(folder.0.join(ours), pickled(&embeddings)).unwrap();
+    std::fs::write(folder.0.join(theirs), written_by_torch(blocks)).unwrap();
+    let index = json!({"metadata": {}, "weight_map": {"transformer.wte.weight": ours, "transformer.ln_f.bias": theirs}});
+    std::fs::write(folder.0.join("pytorch_model.bin.index.json"), index.to_string()).unwrap();
+    folder
+}
+
+#[test]
+fn files_that_torch_wrote_are_the_same_model() {
+    let whole = golden::Folder::of("torch-whole", CONFIG);
+    assert_eq!(logits(&with_blocks("torch", "blocks.bin").0), logits(&whole.0));
+    // One block in f16, one in bf16, a parameter, and a view: near, within what 8 bits of a mantissa give.
+    let (exact, halves) = (logits(&whole.0), logits(&with_blocks("halves", "halves.bin").0));
+    let most = exact.iter().fold(0.0_f32, |most, logit| most.max(logit.abs()));
+    let off = exact.iter().zip(&halves).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
+    assert!(off > 0.0 && off < 0.02 * most, "{off} off, where logits go to {most}");
+}
+
+#[test]
+fn files_of_torch_that_are_no_state_dict_are_refused_by_name() {
+    let folder = folder("torch-refused");
+    let file = folder.0.join("pytorch_model.bin");
+    let cases: [(&str, &[&str]); 5] = [
+        ("harm.bin", &["posix.system", "not run"]),
+        ("harm.pkl.bin", &["no zip archive"]),
+        ("module.bin", &["torch.nn.modules.linear.Linear", "not run"]),
+        ("columns.bin", &["row by row", "safetensors"]),
+        ("old.bin", &["no zip archive", "safetensors"]),
+    ];
+    for (name, words) in cases {
+        std::fs::write(&file, written_by_torch(name)).unwrap();
+        refused(&folder.0, &[&["pytorch_model.bin"], words].concat());
+    }
+    assert!(!Path::new("harm-was-done").exists());
+}
+
 #[test]
 fn damaged_pickles_are_refused_and_never_a_panic() {
     let folder = folder("damaged");
@@ -156,6 +204,11 @@ fn damaged_pickles_are_refused_and_never_a_panic() {
 fn folders_without_what_they_need_are_refused_by_name() {
     let empty = folder("empty");
     refused(&empty.0, &["neither model.safetensors"]);
+    let shard = json!({"weight_map": {"a": "pytorch_model-00001-of-00002.bin"}}).to_string();
+    std::fs::write(empty.0.join("pytorch_model.bin.index.json"), shard).unwrap();
+    let error = Model::load(&empty.0).err().unwrap().to_string();
+    assert!(error.contains("pytorch_model-00001-of-00002.bin"), "{error}");
+    std::fs::remove_file(empty.0.join("pytorch_model.bin.index.json")).unwrap();
     let index = empty.0.join("model.safetensors.index.json");
     std::fs::write(&index, json!({"weight_map": {"a": "../elsewhere"}}).to_string()).unwrap();
     refused(&empty.0, &["../elsewhere", "index.json"]);

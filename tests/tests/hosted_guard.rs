@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use continuo_tests::host::{Act, Hosted, Song, Sound, parse};
+use continuo_tests::host::{Act, Hosted, Raw, Song, Sound, parse};
 
 thread_local! {
     static ARMED: Cell<bool> = const { Cell::new(false) };
@@ -56,6 +56,10 @@ fn process_neither_allocates_nor_frees() {
     let mut song = Song::steady(120.0);
     song.looped = Some((0.0, 16.0));
     song.acts.extend([(9.5, Act::Play(32.0)), (10.0, Act::Stop), (10.5, Act::Play(2.0))]);
+    // A controller is learnt and moved, under the guard like everything else.
+    plugin.turn("Learn", 5.0);
+    let moves: Vec<Raw> = (0..100).map(|n| (200 + 7 * n, [0xb0, 20, (n % 128) as u8])).collect();
+    plugin.play_raw(&moves, &Song::stopped(120.0), 0.2, 512);
     let out =
         plugin.play(&parse("A3@0 len 0.9 vel 90 C4@1 E4@2 A4@3 G4@4 len 0.45 E4@4.5"), &song, 12.0, 512);
     let answered = out.events.iter().any(|(at, e)| *at > 130_000 && matches!(e, Sound::On { .. }));

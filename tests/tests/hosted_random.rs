@@ -74,7 +74,7 @@ fn input(random: &mut Random, seconds: f64) -> Vec<Raw> {
 }
 
 fn turn_something(plugin: &mut Hosted, random: &mut Random) {
-    const TURNED: [(&str, u64); 14] = [
+    const TURNED: [(&str, u64); 18] = [
         ("Mode", 5),
         ("Trigger", 6),
         ("Launch quantise", 5),
@@ -89,6 +89,11 @@ fn turn_something(plugin: &mut Hosted, random: &mut Random) {
         ("Bypass", 2),
         ("Length", 4),
         ("Grid", 4),
+        ("Mute answers", 2),
+        ("Feel", 2),
+        ("Hear others", 2),
+        // Whatever key or controller comes next is learnt.
+        ("Learn", 12),
     ];
     let (name, values) = TURNED[random.below(TURNED.len() as u64) as usize];
     let least = plugin.param(name).range.0;

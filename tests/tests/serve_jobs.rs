@@ -177,5 +177,5 @@ fn every_listed_task_can_be_called_and_no_other() {
         }
     }
     assert_eq!(models["models"]["bridge"]["requires"], json!(["section_a"]));
-    assert!(models["models"]["small"]["remedy"].as_str().unwrap().contains("music-small-800k"));
+    assert!(models["models"]["small"]["remedy"].as_str().unwrap().contains("continuo models fetch small"));
 }

@@ -256,7 +256,7 @@ fn a_size_that_is_absent_is_told_or_refused() {
     let Some(service) = Serving::new("absent", &[]) else { return };
     let done = service.predict(&body);
     assert_eq!(done["metadata"]["model_size"], "default");
-    assert!(done["metadata"]["warnings"][0].as_str().unwrap().contains("stanford-crfm/music-medium-800k"));
+    assert!(done["metadata"]["warnings"][0].as_str().unwrap().contains("continuo models fetch medium"));
     service.post("/predict", &json!({ "model_size": "huge" })).is_problem(422, "invalid_request");
     let Some(strict) = Serving::new("strict", &["--strict-models"]) else { return };
     let refused = strict.post("/predict", &body);

@@ -206,8 +206,42 @@ pub struct Settings {
     pub answer: Option<Instrument>,
     /// Channel that answers go out on (drums go out on 9).
     pub channel: Channel,
+    /// How much of the player's swing and groove is put on answers, 0 to 1.
+    pub feel: f32,
+    /// Whether answers are neither heard nor sent.
+    pub muted: bool,
+    /// Whether what other instances play is context.
+    pub hears_others: bool,
     /// Seed of all random draws.
     pub seed: u32,
+}
+
+impl Default for Settings {
+    /// What a new instance does.
+    fn default() -> Self {
+        Self {
+            mode: Mode::Respond,
+            trigger: Trigger::Automatic,
+            trigger_bars: 2,
+            trigger_key: Key(36),
+            bars: 4,
+            quantise: Quantise::None,
+            temperature: 0.9,
+            top_p: 0.95,
+            density: 1.0,
+            grid: Grid::AsPlayed,
+            range: (Key(0), Key(127)),
+            in_key: true,
+            together: 6,
+            player: Instrument(0),
+            answer: None,
+            channel: Channel(0),
+            feel: 1.0,
+            muted: false,
+            hears_others: false,
+            seed: 1,
+        }
+    }
 }
 
 /// From the worker to the audio thread; positions are on the line.

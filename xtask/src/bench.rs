@@ -4,13 +4,22 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use crate::bundle;
-use crate::run::{must, program, target};
+use crate::run::{must, program, root, target, works};
 
 /// What is measured.
 #[derive(Subcommand, Clone, Copy)]
 pub enum Bench {
     /// The bundled plugin in a host of ours: cost, onsets, time to the answer, late and hanging notes.
     Live,
+    /// Ardour in a real JACK graph, ten minutes with eight instances and ten without: xruns, and notes that hang.
+    Jack {
+        /// Minutes of each.
+        #[arg(long, default_value_t = 10.0)]
+        minutes: f64,
+        /// Tracks, each with an instance.
+        #[arg(long, default_value_t = 8)]
+        tracks: u32,
+    },
     /// The engine: loading, prompts, tokens a second, against this machine's memory.
     Decode,
     /// Fifty answers of the model against chance; fails if it is not clearly better.
@@ -22,6 +31,17 @@ pub fn bench(what: Bench) -> Result<()> {
     let bundled = bundle::bundle(false)?;
     match what {
         Bench::Live => must(tool("measure").arg(bundled.join("Continuo.clap"))),
+        Bench::Jack { minutes, tracks } => {
+            let (python, script) =
+                (root().join(".venv/bin/python"), root().join("tests/scripts/jack_run.py"));
+            anyhow::ensure!(
+                python.exists() && works("sh", &["-c", "command -v ardour7-lua && command -v jackd"]),
+                "Ardour, JACK or its Python module is missing: cargo xtask doctor --install ardour jack"
+            );
+            let mut run = program(&python.to_string_lossy(), &[]);
+            run.arg(script).arg(bundled.join("Continuo.vst3")).arg(target().join("jack"));
+            must(run.arg(minutes.to_string()).arg(tracks.to_string()))
+        }
         Bench::Decode => must(&mut tool("decode")),
         Bench::Model => must(&mut tool("gates")),
     }

@@ -1,4 +1,5 @@
-//! The parameters, in groups; every change is a gesture that hosts can record.
+//! The parameters, in groups; every change is a gesture that hosts can record. While teaching, a click on a name
+//! waits for a key or a controller to learn for it.
 
 use egui::{Button, ComboBox, Grid, RichText, Ui};
 use nice_plug::context::gui::ParamSetter;
@@ -6,20 +7,19 @@ use nice_plug::prelude::{BoolParam, Enum, EnumParam, Param};
 use nice_plug_egui::widgets::ParamSlider;
 
 use super::QUIET;
-use crate::params::ContinuoParams;
+use super::teaching::{self, Desk};
+use crate::params::{ContinuoParams, Target};
 use crate::presets::{PRESETS, Preset};
 
 /// Draws them.
-pub fn draw(ui: &mut Ui, params: &ContinuoParams, set: &ParamSetter<'_>) {
+pub fn draw(ui: &mut Ui, params: &ContinuoParams, set: &ParamSetter<'_>, teaches: &mut bool) {
+    let desk = Desk { params, set, teaches: *teaches };
     ui.horizontal(|ui| {
-        for param in [&params.answer_now, &params.answer_again, &params.keep_that, &params.tap, &params.panic]
-        {
-            button(ui, param, set);
-        }
-        ui.add_space(12.0);
-        for param in [&params.in_key, &params.sound, &params.thru, &params.bypass] {
-            toggle(ui, param, set);
-        }
+        button(ui, &desk, &params.answer_now, Target::AnswerNow);
+        button(ui, &desk, &params.answer_again, Target::AnswerAgain);
+        button(ui, &desk, &params.keep_that, Target::KeepThat);
+        button(ui, &desk, &params.tap, Target::Tap);
+        button(ui, &desk, &params.panic, Target::Panic);
         ui.add_space(12.0);
         ui.menu_button("Presets", |ui| {
             for preset in &PRESETS {
@@ -29,38 +29,54 @@ pub fn draw(ui: &mut Ui, params: &ContinuoParams, set: &ParamSetter<'_>) {
                 }
             }
         });
+        ui.toggle_value(teaches, "Learn").on_hover_text("Teach keys and controllers of your keyboard");
+        if desk.teaches {
+            ui.label(RichText::new(teaching::HOW).color(QUIET));
+        }
+    });
+    ui.horizontal(|ui| {
+        switch(ui, &desk, &params.in_key, Target::InKey);
+        switch(ui, &desk, &params.sound, Target::Sound);
+        switch(ui, &desk, &params.thru, Target::Thru);
+        switch(ui, &desk, &params.mute, Target::Mute);
+        switch(ui, &desk, &params.hear_others, Target::HearOthers);
+        switch(ui, &desk, &params.bypass, Target::Bypass);
     });
     ui.add_space(6.0);
-    ui.horizontal_top(|ui| {
-        group(ui, "answers", |ui| {
-            choice(ui, &params.source, set);
-            choice(ui, &params.mode, set);
-            choice(ui, &params.trigger, set);
-            choice(ui, &params.quantise, set);
-            choice(ui, &params.gives_way, set);
-            choice(ui, &params.midi_out, set);
-            choice(ui, &params.grid, set);
-        });
-        group(ui, "music", |ui| {
-            slider(ui, &params.length, set);
-            slider(ui, &params.temperature, set);
-            slider(ui, &params.top_p, set);
-            slider(ui, &params.density, set);
-            slider(ui, &params.player, set);
-            slider(ui, &params.answer_instrument, set);
-        });
-        group(ui, "time and sound", |ui| {
-            slider(ui, &params.lowest, set);
-            slider(ui, &params.highest, set);
-            slider(ui, &params.together, set);
-            slider(ui, &params.seed, set);
-            slider(ui, &params.trigger_bars, set);
-            slider(ui, &params.trigger_key, set);
-            slider(ui, &params.channel, set);
-            slider(ui, &params.level, set);
-            slider(ui, &params.tempo, set);
-            choice(ui, &params.metronome, set);
-        });
+    ui.horizontal_top(|ui| groups(ui, &desk));
+}
+
+fn groups(ui: &mut Ui, desk: &Desk<'_>) {
+    let params = desk.params;
+    group(ui, "answers", |ui| {
+        choice(ui, desk, &params.source, Target::Source);
+        choice(ui, desk, &params.mode, Target::Mode);
+        choice(ui, desk, &params.trigger, Target::Trigger);
+        choice(ui, desk, &params.quantise, Target::Quantise);
+        choice(ui, desk, &params.gives_way, Target::Yield);
+        choice(ui, desk, &params.midi_out, Target::MidiOut);
+        choice(ui, desk, &params.grid, Target::Grid);
+        choice(ui, desk, &params.metronome, Target::Metronome);
+    });
+    group(ui, "music", |ui| {
+        slider(ui, desk, &params.length, Target::Length);
+        slider(ui, desk, &params.temperature, Target::Temperature);
+        slider(ui, desk, &params.top_p, Target::TopP);
+        slider(ui, desk, &params.density, Target::Density);
+        slider(ui, desk, &params.feel, Target::Feel);
+        slider(ui, desk, &params.lowest, Target::Lowest);
+        slider(ui, desk, &params.highest, Target::Highest);
+        slider(ui, desk, &params.together, Target::Together);
+    });
+    group(ui, "time and sound", |ui| {
+        slider(ui, desk, &params.player, Target::Player);
+        slider(ui, desk, &params.answer_instrument, Target::AnswerInstrument);
+        slider(ui, desk, &params.seed, Target::Seed);
+        slider(ui, desk, &params.trigger_bars, Target::TriggerBars);
+        unlearnable(ui, desk, &params.trigger_key);
+        unlearnable(ui, desk, &params.channel);
+        slider(ui, desk, &params.level, Target::Level);
+        slider(ui, desk, &params.tempo, Target::Tempo);
     });
 }
 
@@ -81,45 +97,58 @@ fn group(ui: &mut Ui, name: &str, rows: impl FnOnce(&mut Ui)) {
     ui.add_space(14.0);
 }
 
-fn name<P: Param>(ui: &mut Ui, param: &P) {
+fn unlearnable<P: Param>(ui: &mut Ui, desk: &Desk<'_>, param: &P) {
     ui.label(RichText::new(param.name()).color(QUIET));
-}
-
-fn slider<P: Param>(ui: &mut Ui, param: &P, set: &ParamSetter<'_>) {
-    name(ui, param);
-    ui.add(ParamSlider::for_param(param, set).with_width(80.0));
+    ui.add(ParamSlider::for_param(param, desk.set).with_width(80.0));
     ui.end_row();
 }
 
-fn choice<T: Enum + PartialEq + Copy + 'static>(ui: &mut Ui, param: &EnumParam<T>, set: &ParamSetter<'_>) {
-    name(ui, param);
-    ComboBox::from_id_salt(param.name()).selected_text(T::variants()[param.value().to_index()]).show_ui(
-        ui,
-        |ui| {
-            for (index, variant) in T::variants().iter().enumerate() {
-                let value = T::from_index(index);
-                if ui.selectable_label(param.value() == value, *variant).clicked() {
-                    gesture(param, value, set);
-                }
+fn slider<P: Param>(ui: &mut Ui, desk: &Desk<'_>, param: &P, target: Target) {
+    teaching::name(ui, desk, target);
+    ui.add(ParamSlider::for_param(param, desk.set).with_width(80.0));
+    ui.end_row();
+}
+
+fn choice<T: Enum + PartialEq + Copy + 'static>(
+    ui: &mut Ui,
+    desk: &Desk<'_>,
+    param: &EnumParam<T>,
+    target: Target,
+) {
+    teaching::name(ui, desk, target);
+    let combo = ComboBox::from_id_salt(param.name()).selected_text(T::variants()[param.value().to_index()]);
+    combo.show_ui(ui, |ui| {
+        for (index, variant) in T::variants().iter().enumerate() {
+            let value = T::from_index(index);
+            if desk.teaches {
+                teaching::step(ui, desk, target, index, variant);
+            } else if ui.selectable_label(param.value() == value, *variant).clicked() {
+                gesture(param, value, desk.set);
             }
-        },
-    );
+        }
+    });
     ui.end_row();
 }
 
-fn toggle(ui: &mut Ui, param: &BoolParam, set: &ParamSetter<'_>) {
+fn switch(ui: &mut Ui, desk: &Desk<'_>, param: &BoolParam, target: Target) {
+    if desk.teaches {
+        return teaching::name(ui, desk, target);
+    }
     let mut on = param.value();
     if ui.checkbox(&mut on, param.name()).changed() {
-        gesture(param, on, set);
+        gesture(param, on, desk.set);
     }
 }
 
 /// Down while the mouse is: a press is seen by the audio thread however short the block.
-fn button(ui: &mut Ui, param: &BoolParam, set: &ParamSetter<'_>) {
+fn button(ui: &mut Ui, desk: &Desk<'_>, param: &BoolParam, target: Target) {
+    if desk.teaches {
+        return teaching::name(ui, desk, target);
+    }
     let response = ui.add(Button::new(param.name()));
     let down = response.is_pointer_button_down_on();
     if down != param.value() {
-        gesture(param, down, set);
+        gesture(param, down, desk.set);
     }
 }
 

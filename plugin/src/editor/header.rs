@@ -34,6 +34,10 @@ pub fn draw(ui: &mut Ui, picture: &Picture, view: &View) {
         }
         quiet(ui, format!("voices {}", count(&view.voices)));
         quiet(ui, format!("late {}  lost {}", count(&view.late), count(&view.dropped)));
+        let (hits, backups, misses) = (count(&view.hits), count(&view.backups), count(&view.misses));
+        quiet(ui, format!("beats {hits}/{backups}/{misses}")).on_hover_text(
+            "Beats of answers that were there in time, that the plan before covered, and that nothing covered",
+        );
         quiet(ui, format!("{:.2} ms a token", picture.ms_per_token));
         quiet(ui, format!("takes {}", picture.takes));
         ui.label(RichText::new(&picture.message).color(WRONG));

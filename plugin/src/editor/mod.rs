@@ -1,10 +1,11 @@
 //! The editor: what the worker thinks, what was heard and answered, and the parameters.
 //!
-//! - `roll` the piano roll, `controls` the parameters, `header` the state in words
+//! - `roll` the piano roll, `controls` the parameters, `teaching` learnt controls, `header` the state in words
 
 mod controls;
 mod header;
 mod roll;
+mod teaching;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -18,6 +19,7 @@ use nice_plug_egui::{
     EguiEditor, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, RepaintNotifier, create_egui_editor,
 };
 
+use self::teaching::Teacher;
 use crate::journal::{self, Found};
 use crate::params::ContinuoParams;
 use crate::view::{Picture, View};
@@ -40,6 +42,7 @@ pub struct App {
     host: Option<GuiContext>,
     /// What a crash left, looked for once when the window is made.
     found: Vec<Found>,
+    teacher: Teacher,
 }
 
 /// The editor of one instance, 900 by 560.
@@ -50,7 +53,7 @@ pub fn create(params: Arc<ContinuoParams>, view: Arc<View>) -> Option<EguiEditor
         state,
         RepaintNotifier::new(),
         settings,
-        App { params, view, host: None, found: Vec::new() },
+        App { params, view, host: None, found: Vec::new(), teacher: Teacher::default() },
     )
 }
 
@@ -98,10 +101,12 @@ impl NiceEguiApp for App {
             header::draw(ui, &picture, &self.view);
             self.offer(ui);
             ui.add_space(8.0);
-            roll::draw(ui, &picture, line, 250.0);
+            roll::draw(ui, &picture, line, 230.0);
             ui.add_space(10.0);
             if let Some(host) = &self.host {
-                controls::draw(ui, &self.params, &host.param_setter());
+                let set = host.param_setter();
+                self.teacher.follow(&self.params, &set);
+                controls::draw(ui, &self.params, &set, &mut self.teacher.teaches);
             }
         });
     }

@@ -1,7 +1,7 @@
 //! The piano roll: the phrase, the answer, bar lines and a playhead.
 
 use continuo_timeline::Note;
-use egui::{Align2, Color32, FontId, Pos2, Rect, Sense, Stroke, Ui, pos2, vec2};
+use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2};
 
 use super::{ANSWER, HEARD, QUIET};
 use crate::view::Picture;
@@ -34,13 +34,11 @@ pub fn draw(ui: &mut Ui, picture: &Picture, line: f64, height: f32) {
             QUIET,
         );
     }
-    for (notes, colour) in [(&picture.heard, HEARD), (&picture.answer, ANSWER)] {
-        for note in notes {
-            if let Some(rect) = plane.note(note) {
-                let light = 0.45 + 0.55 * f32::from(note.velocity.0.min(127)) / 127.0;
-                painter.rect_filled(rect, 2.0, colour.gamma_multiply(light));
-            }
-        }
+    for note in &picture.heard {
+        draw_note(&painter, &plane, note, HEARD, Zone::Played);
+    }
+    for note in &picture.answer {
+        draw_note(&painter, &plane, note, ANSWER, Zone::of(note.at.0, line, picture.horizon));
     }
     if let Some(at) = picture.answer_at.filter(|at| plane.shows(*at)) {
         painter.vline(plane.x(at), plane.rect.y_range(), Stroke::new(1.0, ANSWER));
@@ -52,6 +50,41 @@ pub fn draw(ui: &mut Ui, picture: &Picture, line: f64, height: f32) {
         let words = "Play a phrase and stop: the music goes on.";
         painter.text(plane.rect.center(), Align2::CENTER_CENTER, words, FontId::proportional(16.0), QUIET);
     }
+}
+
+/// How sure a note is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Zone {
+    /// It was heard.
+    Played,
+    /// It comes, whatever the player does but to come in.
+    Committed,
+    /// It may still be replaced.
+    Planned,
+}
+
+impl Zone {
+    fn of(at: f64, line: f64, horizon: f64) -> Self {
+        match at - line {
+            ahead if ahead > horizon => Self::Planned,
+            ahead if ahead > 0.0 => Self::Committed,
+            _ => Self::Played,
+        }
+    }
+}
+
+/// What is only planned is drawn as a ghost.
+fn draw_note(painter: &Painter, plane: &Plane, note: &Note, colour: Color32, zone: Zone) {
+    let Some(rect) = plane.note(note) else { return };
+    let light = 0.45 + 0.55 * f32::from(note.velocity.0.min(127)) / 127.0;
+    match zone {
+        Zone::Played => painter.rect_filled(rect, 2.0, colour.gamma_multiply(light)),
+        Zone::Committed => painter.rect_filled(rect, 2.0, colour.gamma_multiply(0.7 * light)),
+        Zone::Planned => {
+            painter.rect_filled(rect, 2.0, colour.gamma_multiply(0.15));
+            painter.rect_stroke(rect, 2.0, Stroke::new(1.0, colour.gamma_multiply(0.7)), StrokeKind::Inside)
+        }
+    };
 }
 
 impl Plane {
@@ -134,6 +167,15 @@ mod tests {
         assert!(rects.iter().all(|rect| plane.rect.contains_rect(*rect)), "{rects:?}");
         assert!(rects[0].left() < rects[1].left() && rects[0].top() > rects[1].top());
         assert_eq!(plane.bars((0.0, 4.0)).len(), 5);
+    }
+
+    #[test]
+    fn a_note_is_planned_then_committed_then_played() {
+        let zone = |line| Zone::of(10.0, line, 0.5);
+        assert_eq!(zone(8.0), Zone::Planned);
+        assert_eq!(zone(9.6), Zone::Committed);
+        assert_eq!(zone(10.0), Zone::Played);
+        assert_eq!(zone(f64::NAN), Zone::Played);
     }
 
     #[test]

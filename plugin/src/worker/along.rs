@@ -13,8 +13,6 @@ pub struct Along {
     planned: Option<Beats>,
 }
 
-/// Nothing is planned for less than so many beats, and so many seconds, ahead: it is committed.
-const COMMITTED: (f64, f64) = (0.5, 0.2);
 /// Plans are at least so many beats apart.
 const APART: f64 = 0.5;
 /// Without notes of the player they are so many beats apart.
@@ -29,8 +27,9 @@ impl Along {
         self.fresh += 1;
     }
 
-    /// Where a new plan begins, if one is due at this tick. What is known beforehand lasts until `known`.
-    pub fn replan(&mut self, tick: &Tick, known: f64) -> Option<Beats> {
+    /// Where a new plan begins, if one is due at this tick: `committed` beats ahead. What is known beforehand lasts
+    /// until `known`.
+    pub fn replan(&mut self, tick: &Tick, committed: f64, known: f64) -> Option<Beats> {
         let since = self.planned.map_or(f64::INFINITY, |planned| tick.at.0 - planned.0);
         let followed = self.last.is_some_and(|last| tick.at.0 - last.0 <= PATIENCE) || known > tick.at.0;
         let due = if self.fresh > 0 { APART } else { RENEWED };
@@ -40,7 +39,6 @@ impl Along {
         }
         self.planned = Some(tick.at);
         self.fresh = 0;
-        let committed = COMMITTED.0.max(COMMITTED.1 * tick.tempo.0 / 60.0);
         Some(Beats(((tick.at.0 + committed) * 24.0 - 1e-6).ceil() / 24.0))
     }
 }
@@ -61,15 +59,15 @@ mod tests {
     fn plans_follow_the_player_and_end_with_him() {
         let mut along = Along::default();
         let none = f64::NEG_INFINITY;
-        assert_eq!(along.replan(&tick(0.0), none), None);
+        assert_eq!(along.replan(&tick(0.0), 0.5, none), None);
         along.heard(Beats(1.0));
-        assert_eq!(along.replan(&tick(1.0), none), Some(Beats(1.5)));
+        assert_eq!(along.replan(&tick(1.0), 0.5, none), Some(Beats(1.5)));
         along.heard(Beats(1.25));
-        assert_eq!(along.replan(&tick(1.25), none), None);
-        assert_eq!(along.replan(&tick(1.5), none), Some(Beats(2.0)));
-        assert_eq!(along.replan(&tick(2.5), none), None);
-        assert_eq!(along.replan(&tick(3.5), none), Some(Beats(4.0)));
-        assert_eq!(along.replan(&tick(9.0), none), None);
-        assert_eq!(along.replan(&tick(9.0), 12.0), Some(Beats(9.5)));
+        assert_eq!(along.replan(&tick(1.25), 0.5, none), None);
+        assert_eq!(along.replan(&tick(1.5), 0.5, none), Some(Beats(2.0)));
+        assert_eq!(along.replan(&tick(2.5), 0.5, none), None);
+        assert_eq!(along.replan(&tick(3.5), 0.5, none), Some(Beats(4.0)));
+        assert_eq!(along.replan(&tick(9.0), 0.5, none), None);
+        assert_eq!(along.replan(&tick(9.0), 0.5, 12.0), Some(Beats(9.5)));
     }
 }

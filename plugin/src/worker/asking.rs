@@ -1,18 +1,26 @@
 //! One answer under way: asked of the engine, its notes placed on the line.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use continuo_inference::{Answer, Constraints, Engine, Prompt, Sampling, Step, TimeFrame};
 use continuo_music::expression::Dynamics;
+use continuo_music::feel::Feel;
 use continuo_music::frame::Frame;
 use continuo_music::{groove, key};
-use continuo_timeline::{Beats, Bpm, Channel, Epoch, Instrument, Note, Quantise, Settings, Tick, Trigger};
+use continuo_timeline::{
+    Beats, Bpm, Channel, Epoch, Instrument, Mode, Note, Quantise, Settings, Tick, Trigger, Velocity,
+};
 
 /// What is answered, and where: kept so that the same can be asked again.
 #[derive(Clone, Debug)]
 pub struct Question {
     /// What was heard, in order.
     pub notes: Vec<Note>,
+    /// What of it the player played.
+    pub own: Vec<Note>,
+    /// Whether it is a whole: a phrase, with a beginning and an end.
+    pub whole: bool,
     /// First onset of the answer, at the earliest.
     pub start: Beats,
     /// First onset of the answer, at the latest.
@@ -30,6 +38,9 @@ pub struct Question {
 /// Notes of the prompt at most, and how far back it reaches.
 const MOST_NOTES: usize = 120;
 const REACH: f64 = 60.0;
+/// Notes that a player's manner is taken from, at most, and how far back they reach in beats.
+const MOST_LATELY: usize = 96;
+const LATELY: f64 = 32.0;
 /// In beats.
 const SIXTEENTH: f64 = 0.25;
 /// An answer that falls silent this long before its end is asked to go on.
@@ -50,14 +61,43 @@ impl Question {
         let into = (start.0 - tick.bar.0).rem_euclid(length);
         let whole = if into < 1e-6 || length - into < 1e-6 { start.0 } else { start.0 - into + length };
         let end = Beats(whole + f64::from(settings.bars.max(1)) * length);
-        Self { notes, controls: Vec::new(), start, first_by, end, bar: (tick.bar, length), tempo: tick.tempo }
+        let whole = settings.mode == Mode::Respond;
+        Self {
+            notes,
+            own: Vec::new(),
+            whole,
+            controls: Vec::new(),
+            start,
+            first_by,
+            end,
+            bar: (tick.bar, length),
+            tempo: tick.tempo,
+        }
     }
 
     /// A plan for `beats` beats from `start` on, with what others will play meanwhile.
     pub fn plan(notes: Vec<Note>, controls: Vec<Note>, start: Beats, beats: f64, tick: &Tick) -> Self {
         let bar = (tick.bar, tick.meter.bar().0);
         let end = Beats(start.0 + beats);
-        Self { notes, controls, start, first_by: end, end, bar, tempo: tick.tempo }
+        let (own, whole) = (Vec::new(), false);
+        Self { notes, own, whole, controls, start, first_by: end, end, bar, tempo: tick.tempo }
+    }
+
+    /// How the player placed notes lately.
+    fn feel(&self) -> Feel {
+        Feel::of(self.lately(), self.bar.0)
+    }
+
+    /// How loud the player played lately.
+    fn dynamics(&self) -> Dynamics {
+        Dynamics::of(self.lately(), self.bar.0, self.bar.1)
+    }
+
+    fn lately(&self) -> &[Note] {
+        let from = self.own.len().saturating_sub(MOST_LATELY);
+        let own = self.own.get(from..).unwrap_or_default();
+        let recent = own.partition_point(|note| note.at.0 < self.start.0 - LATELY - 1e-6);
+        own.get(recent..).unwrap_or_default()
     }
 
     fn bar_before(&self, at: f64) -> Beats {
@@ -79,28 +119,60 @@ pub struct Asking {
     pub done: bool,
     engine: Arc<Engine>,
     answer: Answer,
-    frame: Frame,
+    writing: Writing,
+    /// What of the player's feel is put on the answer.
+    feel: Feel,
     settings: Settings,
     dynamics: Dynamics,
     retries: u32,
+    thinned: u32,
+    asked: Instant,
+    /// Seconds until the first note, until they are asked for.
+    waited: Option<f64>,
 }
 
 /// Lets the engine compute what an answer to this question would begin with.
 pub fn prepare(engine: &Engine, question: &Question, settings: &Settings) {
     let recent = recent(question);
     if !recent.is_empty() {
-        let frame = frame(engine, question, &recent);
-        engine.prepare(prompt(&frame, recent, question, settings, 0));
+        let writing = Writing::of(engine, question, &recent);
+        engine.prepare(prompt(&writing, recent, question, settings, 0));
     }
 }
 
-fn frame(engine: &Engine, question: &Question, recent: &[Note]) -> Frame {
-    let first = recent.first().map_or(question.start, |note| note.at);
-    let known = question.controls.iter().map(|note| note.at);
-    let origin = question.bar_before(known.fold(first, |a, b| if b.0 < a.0 { b } else { a }).0);
-    match engine.model().frame() {
-        TimeFrame::Beats { ticks_per_beat } => Frame::beats(ticks_per_beat, origin),
-        TimeFrame::Seconds => Frame::seconds(question.tempo, origin),
+/// How the line is written for the model: straight, in ticks of its frame.
+struct Writing {
+    frame: Frame,
+    feel: Feel,
+    bar: Beats,
+}
+
+impl Writing {
+    fn of(engine: &Engine, question: &Question, recent: &[Note]) -> Self {
+        let first = recent.first().map_or(question.start, |note| note.at);
+        let known = question.controls.iter().map(|note| note.at);
+        let first = known.fold(first, |a, b| if b.0 < a.0 { b } else { a });
+        let (feel, bar) = (question.feel(), question.bar.0);
+        // What is played a little before its bar line stands on it.
+        let origin = question.bar_before(feel.straight(first, bar).0.min(first.0));
+        let frame = match engine.model().frame() {
+            TimeFrame::Beats { ticks_per_beat } => Frame::beats(ticks_per_beat, origin),
+            TimeFrame::Seconds => Frame::seconds(question.tempo, origin),
+        };
+        Self { frame, feel, bar }
+    }
+
+    fn straight(&self, notes: &[Note]) -> Vec<Note> {
+        notes.iter().map(|note| self.feel.straightened(note, self.bar)).collect()
+    }
+
+    /// The first tick not before a place on the line.
+    fn tick_after(&self, at: Beats) -> i32 {
+        self.frame.tick_after(self.feel.straight(at, self.bar))
+    }
+
+    fn tick(&self, at: Beats) -> i32 {
+        self.frame.tick(self.feel.straight(at, self.bar))
     }
 }
 
@@ -114,21 +186,24 @@ impl Asking {
         epoch: Epoch,
     ) -> Self {
         let recent = recent(&question);
-        let frame = frame(&engine, &question, &recent);
-        let heard = question.notes.clone();
-        let prompt = prompt(&frame, recent, &question, &settings, number);
+        let writing = Writing::of(&engine, &question, &recent);
+        let prompt = prompt(&writing, recent, &question, &settings, number);
         Self {
             answer: engine.answer(prompt),
-            dynamics: Dynamics::of(&heard),
+            dynamics: question.dynamics(),
+            feel: writing.feel.share(f64::from(settings.feel)),
             question,
             number,
             epoch,
             notes: Vec::new(),
             done: false,
             engine,
-            frame,
+            writing,
             settings,
             retries: 0,
+            thinned: 0,
+            asked: Instant::now(),
+            waited: None,
         }
     }
 
@@ -138,6 +213,9 @@ impl Asking {
             match if wait { self.answer.wait() } else { self.answer.poll() } {
                 Step::Note(event) => {
                     let note = self.place(&event);
+                    if self.notes.is_empty() {
+                        self.waited = Some(self.asked.elapsed().as_secs_f64());
+                    }
                     self.notes.push(note);
                     return Ok(Some(note));
                 }
@@ -166,39 +244,74 @@ impl Asking {
             return;
         }
         self.retries += 1;
+        self.ask_from(until);
+    }
+
+    /// Seconds until the first note, once after it came.
+    pub fn take_waited(&mut self) -> Option<f64> {
+        self.waited.take()
+    }
+
+    /// Whether it sounds and more is to come.
+    pub fn is_under_way(&self, now: Beats) -> bool {
+        !self.done && !self.notes.is_empty() && self.question.start.0 <= now.0
+    }
+
+    /// What is left is asked for with this share of the density.
+    pub fn thin_out(&mut self, density: f32) {
+        self.settings.density *= density;
+        self.thinned += 1;
+        self.ask_from(self.frontier().0 + SIXTEENTH);
+    }
+
+    /// Asks again for what begins at `until`.
+    fn ask_from(&mut self, until: f64) {
         let mut question = self.question.clone();
         question.notes.extend(&self.notes);
-        question.start = self.frame.beat(self.frame.tick_after(Beats(until)));
+        question.start = Beats(until);
         question.first_by = question.end;
         let mut recent = recent(&question);
-        recent.retain(|note| note.at.0 >= self.frame.origin.0 - 1e-9);
-        let number = self.number.wrapping_add(u64::from(self.retries) << 32);
-        self.answer = self.engine.answer(prompt(&self.frame, recent, &question, &self.settings, number));
+        recent.retain(|note| note.at.0 >= self.writing.frame.origin.0 - 1e-9);
+        let number = self.number.wrapping_add(u64::from(self.retries + self.thinned) << 32);
+        self.answer = self.engine.answer(prompt(&self.writing, recent, &question, &self.settings, number));
     }
 
     fn place(&self, event: &continuo_inference::Event) -> Note {
-        let at = self.frame.beat(event.onset);
-        let until = self.frame.beat(event.onset + event.duration.max(1)).0.min(self.question.end.0);
+        let on_the_line = |tick: i32| {
+            self.feel.played(self.writing.frame.beat(tick), self.question.bar.0).0.max(self.question.start.0)
+        };
+        let at = Beats(on_the_line(event.onset));
+        let until = on_the_line(event.onset + event.duration.max(1)).min(self.question.end.0);
         let channel = if event.instrument.is_drums() { Channel(9) } else { self.settings.channel };
         Note {
             at,
             len: Beats((until - at.0).max(1.0 / 48.0)),
             key: event.key,
-            velocity: self.dynamics.velocity(at, self.question.bar_before(at.0), event.key.0),
+            velocity: self.velocity(event, at),
             instrument: event.instrument,
             channel,
         }
+    }
+
+    fn velocity(&self, event: &continuo_inference::Event, at: Beats) -> Velocity {
+        let question = &self.question;
+        // An accent belongs to the place where a note stands, not to where a swing puts it.
+        let stands = self.writing.frame.beat(event.onset);
+        let share = (at.0 - question.start.0) / (question.end.0 - question.start.0).max(0.25);
+        let (bar, length) = (question.bar_before(stands.0), question.bar.1);
+        self.dynamics.velocity(stands, bar, length, event.key.0, question.whole.then_some(share))
     }
 }
 
 fn constraints(notes: &[Note], question: &Question, settings: &Settings, frame: &Frame) -> Constraints {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a whole number below 1000
     let ticks_per_beat = frame.ticks_per_beat as u32;
+    let ensemble: Vec<Note> = notes.iter().chain(&question.controls).copied().collect();
     Constraints {
         density: settings.density,
         phases: groove::phases(notes, question.bar.0, ticks_per_beat, settings.grid),
         keys: register(notes, settings),
-        scale: if settings.in_key { key::scale(notes) } else { 0xFFF },
+        scale: if settings.in_key { key::scale(&ensemble) } else { 0xFFF },
     }
 }
 
@@ -223,20 +336,29 @@ fn register(notes: &[Note], settings: &Settings) -> (u8, u8) {
 fn recent(question: &Question) -> Vec<Note> {
     let from = question.notes.len().saturating_sub(MOST_NOTES);
     let notes = question.notes.iter().skip(from).copied();
-    notes.filter(|note| note.at.0 >= question.start.0 - REACH && note.at.0 < question.start.0).collect()
+    notes
+        .filter(|note| note.at.0 >= question.start.0 - REACH - 1e-6 && note.at.0 < question.start.0)
+        .collect()
 }
 
-fn prompt(frame: &Frame, notes: Vec<Note>, question: &Question, settings: &Settings, number: u64) -> Prompt {
+fn prompt(
+    writing: &Writing,
+    notes: Vec<Note>,
+    question: &Question,
+    settings: &Settings,
+    number: u64,
+) -> Prompt {
     let part = settings.answer.unwrap_or(settings.player);
     let drummed = settings.answer.is_none() && notes.last().is_some_and(|note| note.instrument.is_drums());
     let part = if drummed { Instrument::DRUMS } else { part };
+    let notes = writing.straight(&notes);
     Prompt {
-        history: frame.events(&notes),
-        first_by: Some(frame.tick(Beats(question.first_by.0))),
-        controls: frame.events(&question.controls),
-        constraints: constraints(&notes, question, settings, frame),
-        start: frame.tick_after(question.start),
-        end: frame.tick(question.end),
+        history: writing.frame.events(&notes),
+        first_by: Some(writing.tick(question.first_by)),
+        controls: writing.frame.events(&writing.straight(&question.controls)),
+        constraints: constraints(&notes, question, settings, &writing.frame),
+        start: writing.tick_after(question.start),
+        end: writing.tick(question.end),
         instruments: Some(vec![part.0]),
         max_per_onset: settings.together,
         sampling: Sampling {

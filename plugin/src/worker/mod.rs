@@ -7,8 +7,11 @@
 
 mod along;
 mod asking;
+mod bus;
+mod figures;
 mod launch;
 mod mind;
+mod pace;
 #[cfg(test)]
 mod tests;
 
@@ -68,4 +71,5 @@ fn run(mut side: WorkerSide, view: &Arc<View>, takes: Arc<TakeStore>, over: &Ato
             std::thread::sleep(Duration::from_millis(pause));
         }
     }
+    mind.report();
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use continuo_timeline::{
-    Beats, Bpm, Channel, Cut, Epoch, FromWorker, Grid, Instrument, Key, Meter, Mode, Note, Quantise,
-    Settings, Tick, ToWorker, Trigger, Velocity,
+    Beats, Bpm, Channel, Cut, Epoch, FromWorker, Key, Meter, Note, Quantise, Settings, Tick, ToWorker,
+    Velocity,
 };
 
 use super::Worker;
@@ -14,23 +14,13 @@ use crate::view::View;
 
 fn settings() -> Settings {
     Settings {
-        mode: Mode::Respond,
-        trigger: Trigger::Automatic,
-        trigger_bars: 2,
-        trigger_key: Key(36),
         bars: 2,
         quantise: Quantise::Beat,
         temperature: 1.0,
-        top_p: 0.95,
-        density: 1.0,
-        grid: Grid::AsPlayed,
-        range: (Key(0), Key(127)),
         in_key: false,
-        together: 6,
-        player: Instrument(0),
-        answer: None,
         channel: Channel(2),
         seed: 5,
+        ..Settings::default()
     }
 }
 

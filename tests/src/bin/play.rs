@@ -64,7 +64,7 @@ fn hanging(recording: &Recording) -> Vec<(u8, u8)> {
         match *event {
             Sound::On { channel, key, .. } => open.push((channel, key)),
             Sound::Off { channel, key } => open.retain(|n| *n != (channel, key)),
-            Sound::Other => {}
+            _ => {}
         }
     }
     open

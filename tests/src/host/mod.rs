@@ -10,4 +10,4 @@ pub use notes::{Pitched, paired};
 pub use play::{Raw, Recording, Sound};
 pub use plugin::{Hosted, Source};
 pub use score::{Played, parse, spell};
-pub use song::{Act, Song, Stand};
+pub use song::{Act, Song, Stand, Untold};

@@ -40,7 +40,7 @@ pub fn paired(recording: &Recording) -> Result<Vec<Pitched>, String> {
                 };
                 notes.push(Pitched { end: *at, ..open.swap_remove(which) });
             }
-            Sound::Other => {}
+            _ => {}
         }
     }
     if let Some(hanging) = open.first() {

@@ -30,6 +30,8 @@ pub enum Sound {
         /// MIDI key.
         key: u8,
     },
+    /// Another MIDI message: controllers, bends, pressure.
+    Midi([u8; 3]),
     /// Anything else.
     Other,
 }
@@ -198,7 +200,7 @@ fn sound(event: CoreEventSpace<'_>) -> Option<Sound> {
             [status, key, _] if matches!(status & 0xf0, 0x80 | 0x90) => {
                 Sound::Off { channel: status & 15, key }
             }
-            _ => Sound::Other,
+            other => Sound::Midi(other),
         },
         CoreEventSpace::NoteEnd(_) | CoreEventSpace::NoteChoke(_) => return None,
         _ => Sound::Other,
@@ -208,8 +210,10 @@ fn sound(event: CoreEventSpace<'_>) -> Option<Sound> {
 fn transport(song: &Song, stand: Stand) -> TransportEvent {
     let bar = 4.0 * f64::from(song.meter.0) / f64::from(song.meter.1);
     let number = (stand.beats / bar).floor();
-    let mut flags =
-        TransportFlags::HAS_TEMPO | TransportFlags::HAS_BEATS_TIMELINE | TransportFlags::HAS_TIME_SIGNATURE;
+    let mut flags = TransportFlags::empty();
+    flags.set(TransportFlags::HAS_TEMPO, !song.untold.tempo);
+    flags.set(TransportFlags::HAS_BEATS_TIMELINE, !song.untold.beats);
+    flags.set(TransportFlags::HAS_TIME_SIGNATURE, !song.untold.meter);
     flags.set(TransportFlags::IS_PLAYING, stand.playing);
     flags.set(TransportFlags::IS_LOOP_ACTIVE, song.looped.is_some());
     let (from, to) = song.looped.unwrap_or_default();

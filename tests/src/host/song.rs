@@ -22,6 +22,19 @@ pub struct Song {
     pub looped: Option<(f64, f64)>,
     /// Whether the host gives a transport at all.
     pub given: bool,
+    /// What it leaves out.
+    pub untold: Untold,
+}
+
+/// What a host does not say of its transport.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Untold {
+    /// How fast.
+    pub tempo: bool,
+    /// The time signature, and where the bar began.
+    pub meter: bool,
+    /// Where in the song.
+    pub beats: bool,
 }
 
 /// Where a song stands at a sample.
@@ -46,6 +59,7 @@ impl Song {
             acts: vec![(0.0, Act::Play(0.0))],
             looped: None,
             given: true,
+            untold: Untold::default(),
         }
     }
 

@@ -15,7 +15,7 @@ pub fn answer(out: &Recording, phrase: &Phrase, song: &Song) -> (Vec<Pitched>, u
         match *event {
             Sound::On { channel, key, .. } => open.push((channel, key)),
             Sound::Off { channel, key } => open.retain(|n| *n != (channel, key)),
-            Sound::Other => {}
+            _ => {}
         }
     }
     let last = out.left.len() as u64;

@@ -7,6 +7,7 @@
 //! Nothing here fails for a time: the figures are for people.
 
 mod figures;
+mod plans;
 mod songs;
 mod watching;
 
@@ -39,11 +40,15 @@ fn main() -> Result<()> {
     let bundle = std::env::args_os()
         .nth(1)
         .map(PathBuf::from)
-        .context("usage: measure Continuo.clap [simulated | jumps | cost | paced | allocations]")?;
+        .context("usage: measure Continuo.clap [simulated | jumps | cost | paced | plans | allocations]")?;
     let bundle = Source::Bundle(bundle);
     let phrases = phrases()?;
     let only = std::env::args().nth(2);
     let asked = |part: &str| only.as_deref().is_none_or(|only| only == part);
+    // First: it sets a variable of the environment, and no other thread may run then.
+    if asked("plans") {
+        plans::plans(&bundle, &phrases);
+    }
     if asked("simulated") {
         simulated(&bundle, &phrases);
     }
@@ -75,6 +80,19 @@ enum Clock {
 
 /// `song`, stopped a second before the end.
 fn perform(source: &Source, phrase: &Phrase, song: &Song, block: u32, clock: Clock) -> Recording {
+    // What the player's feel moves is no error of the clock.
+    perform_with(source, phrase, song, block, clock, |plugin| plugin.turn("Feel", 0.0))
+}
+
+/// The same with parameters turned.
+fn perform_with(
+    source: &Source,
+    phrase: &Phrase,
+    song: &Song,
+    block: u32,
+    clock: Clock,
+    turn: impl FnOnce(&mut Hosted),
+) -> Recording {
     let seconds = song.sample(phrase.detected() + ANSWER, RATE) as f64 / RATE;
     let mut song = song.clone();
     song.acts.push((seconds, Act::Stop));
@@ -88,6 +106,7 @@ fn perform(source: &Source, phrase: &Phrase, song: &Song, block: u32, clock: Clo
             plugin.turn("Mode", 0.0);
         }
     }
+    turn(&mut plugin);
     plugin.activate(RATE, block);
     if clock != Clock::Mute {
         plugin.watch = watching::watch;

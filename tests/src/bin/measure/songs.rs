@@ -68,7 +68,58 @@ pub fn phrases() -> Result<Vec<Phrase>> {
     pedalled.pedal =
         vec![(0.05, true), (1.95, false), (2.05, true), (3.95, false), (4.05, true), (7.0, false)];
     all.push(pedalled);
+    all.extend([shuffle(), hymn(), bossa(), beat()]);
     Ok(all)
+}
+
+/// Swung eighths over a walking bass, with accents on two and four.
+fn shuffle() -> Phrase {
+    let line = [69, 72, 74, 75, 76, 74, 72, 69, 67, 69, 72, 74, 72, 69, 67, 64];
+    let note = |at: f64, len, key, velocity| Played { at, len, key, velocity, channel: 0 };
+    let swung = |i: usize| (i / 2) as f64 + if i % 2 == 1 { 0.66 } else { 0.0 };
+    let loud = |i: usize| if i % 4 == 2 { 104 } else { 78 };
+    let mut notes: Vec<Played> = (0..16).map(|i| note(swung(i), 0.3, line[i], loud(i))).collect();
+    notes.extend(
+        [45, 48, 50, 52, 50, 48, 45, 43]
+            .iter()
+            .zip(0_u8..)
+            .map(|(&key, beat)| note(f64::from(beat), 0.8, key, 70)),
+    );
+    Phrase::new("shuffle", notes)
+}
+
+/// Four parts in half notes under a pedal: sparse, with all held.
+fn hymn() -> Phrase {
+    let chords = [[48, 60, 64, 67], [53, 60, 65, 69], [50, 62, 65, 69], [55, 59, 62, 67]];
+    let note = |at: f64, key| Played { at, len: 1.9, key, velocity: 66, channel: 0 };
+    let notes =
+        chords.iter().zip(0_u8..).flat_map(|(chord, i)| chord.map(|key| note(2.0 * f64::from(i), key)));
+    let mut hymn = Phrase::new("hymn", notes.collect());
+    hymn.pedal =
+        (0..4).flat_map(|i| [(2.0 * f64::from(i) + 0.1, true), (2.0 * f64::from(i) + 1.95, false)]).collect();
+    hymn
+}
+
+/// Syncopated chords against a bass of dotted quarters.
+fn bossa() -> Phrase {
+    let mut notes = parse(
+        "D2@0 len 1.4 vel 80 A2@1.5 len 0.4 D2@2 len 1.4 A2@3.5 len 0.4 G2@4 len 1.4 D2@5.5 len 0.4 G2@6 len 1.4",
+    );
+    for at in [0.0, 1.0, 2.5, 3.5, 4.5, 5.5, 6.5] {
+        let chord: [u8; 3] = if at < 3.9 { [60, 64, 69] } else { [59, 64, 65] };
+        notes.extend(chord.map(|key| Played { at, len: 0.45, key, velocity: 72, channel: 0 }));
+    }
+    Phrase::new("bossa", notes)
+}
+
+/// Two bars of a drum kit, on the channel of drums.
+fn beat() -> Phrase {
+    let hit = |at: f64, key, velocity| Played { at, len: 0.1, key, velocity, channel: 9 };
+    let mut notes: Vec<Played> =
+        (0..16).map(|i| hit(f64::from(i) / 2.0, 42, if i % 2 == 0 { 90 } else { 60 })).collect();
+    notes.extend([0.0, 2.5, 4.0, 6.5].map(|at| hit(at, 36, 100)));
+    notes.extend([1.0, 3.0, 5.0, 7.0].map(|at| hit(at, 38, 108)));
+    Phrase::new("beat", notes)
 }
 
 /// Two bars of sixteenths over four-note chords.

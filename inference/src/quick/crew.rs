@@ -1,0 +1,228 @@
+//! A fixed set of threads that do one piece of work together, beside a host that may take a processor away at
+//! any moment.
+//!
+//! Work is claimed in small chunks. A thread that has nothing to do spins for a bounded time and then sleeps.
+//! The caller works too; with no other thread it does everything itself.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use super::product::Product;
+use crate::priority;
+
+/// Looks for work before a thread sleeps: some tenths of a millisecond.
+const LOOKS: u32 = 20_000;
+
+/// Threads, the caller's included.
+pub struct Crew {
+    shared: Arc<Shared>,
+    mates: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    /// Number of the newest job.
+    turn: AtomicUsize,
+    job: Mutex<Job>,
+    /// Which threads sleep.
+    asleep: Vec<AtomicBool>,
+    closing: AtomicBool,
+}
+
+#[derive(Clone)]
+enum Job {
+    Nothing,
+    Product(Arc<Product>),
+    Split(Arc<Split>),
+}
+
+/// Calls with numbers below `count`, of a function that the caller keeps until all are done.
+struct Split {
+    work: Work,
+    next: AtomicUsize,
+    count: usize,
+    done: AtomicUsize,
+    failed: AtomicBool,
+}
+
+/// The function, whose life is longer than that of any claim of a number.
+struct Work(*const (dyn Fn(usize) + Sync));
+
+// SAFETY: the function is `Sync`, and is only called between a claim and its `done`, for which the caller waits.
+unsafe impl Send for Work {}
+// SAFETY: as above.
+unsafe impl Sync for Work {}
+
+impl Crew {
+    /// `threads` in all; 1 is the caller alone.
+    pub fn new(threads: usize) -> Self {
+        let others = threads.saturating_sub(1);
+        let shared = Arc::new(Shared {
+            turn: AtomicUsize::new(0),
+            job: Mutex::new(Job::Nothing),
+            asleep: (0..others).map(|_| AtomicBool::new(false)).collect(),
+            closing: AtomicBool::new(false),
+        });
+        let mates = (0..others).filter_map(|number| {
+            let shared = Arc::clone(&shared);
+            let named = std::thread::Builder::new().name(format!("continuo-crew-{number}"));
+            named.spawn(move || shared.serve(number)).ok()
+        });
+        Self { mates: mates.collect(), shared }
+    }
+
+    /// Threads, the caller's included.
+    pub fn threads(&self) -> usize {
+        self.mates.len() + 1
+    }
+
+    /// All chunks of a product. One that a thread has claimed and does not finish in time is made again here.
+    pub fn multiply(&self, product: &Arc<Product>) {
+        if !self.mates.is_empty() {
+            self.post(Job::Product(Arc::clone(product)));
+        }
+        product.work(0);
+        product.finish();
+    }
+
+    /// `work` with each number below `count`, once each, in any order on any thread.
+    pub fn split(&self, count: usize, work: &(dyn Fn(usize) + Sync)) {
+        if self.mates.is_empty() || count < 2 {
+            return (0..count).for_each(work);
+        }
+        // SAFETY: only the lifetime is left out. `Split::help` calls it for claimed numbers alone, and this
+        // function does not return before each claimed number is done.
+        let work = unsafe {
+            std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), *const (dyn Fn(usize) + Sync + 'static)>(
+                std::ptr::from_ref(work),
+            )
+        };
+        let split = Arc::new(Split {
+            work: Work(work),
+            next: AtomicUsize::new(0),
+            count,
+            done: AtomicUsize::new(0),
+            failed: AtomicBool::new(false),
+        });
+        self.post(Job::Split(Arc::clone(&split)));
+        split.help();
+        while split.done.load(Ordering::Acquire) < count {
+            std::hint::spin_loop();
+        }
+        assert!(!split.failed.load(Ordering::Relaxed), "a part of a step failed on another thread");
+    }
+
+    fn post(&self, job: Job) {
+        *self.shared.job.lock().unwrap_or_else(PoisonError::into_inner) = job;
+        self.shared.turn.fetch_add(1, Ordering::SeqCst);
+        for (asleep, mate) in self.shared.asleep.iter().zip(&self.mates) {
+            if asleep.load(Ordering::SeqCst) {
+                mate.thread().unpark();
+            }
+        }
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        self.shared.closing.store(true, Ordering::SeqCst);
+        for mate in self.mates.drain(..) {
+            mate.thread().unpark();
+            // A panic in there has been told by the job that it failed in.
+            let _ = mate.join();
+        }
+    }
+}
+
+impl Shared {
+    /// A thread's life.
+    fn serve(&self, number: usize) {
+        priority::lower();
+        let mut seen = 0;
+        while self.wait(number, seen) {
+            seen = self.turn.load(Ordering::SeqCst);
+            let job = self.job.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            match job {
+                Job::Nothing => {}
+                Job::Product(product) => product.work(number + 1),
+                Job::Split(split) => split.help(),
+            }
+        }
+    }
+
+    /// Until there is a job newer than `seen`; `false` when it is over.
+    fn wait(&self, number: usize, seen: usize) -> bool {
+        let mut looks = 0;
+        loop {
+            if self.closing.load(Ordering::SeqCst) {
+                return false;
+            }
+            if self.turn.load(Ordering::SeqCst) != seen {
+                return true;
+            }
+            looks += 1;
+            if looks < LOOKS {
+                std::hint::spin_loop();
+                continue;
+            }
+            // Said before the last look: whoever posts after that look sees it and wakes us.
+            self.asleep[number].store(true, Ordering::SeqCst);
+            if self.turn.load(Ordering::SeqCst) == seen && !self.closing.load(Ordering::SeqCst) {
+                std::thread::park();
+            }
+            self.asleep[number].store(false, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Split {
+    fn help(&self) {
+        loop {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            if number >= self.count {
+                return;
+            }
+            // SAFETY: the number is claimed and not done, so that `Crew::split` still holds the function.
+            let work = unsafe { &*self.work.0 };
+            if catch_unwind(AssertUnwindSafe(|| work(number))).is_err() {
+                self.failed.store(true, Ordering::Relaxed);
+            }
+            self.done.fetch_add(1, Ordering::Release);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_is_given_once() {
+        for threads in 1..5 {
+            let crew = Crew::new(threads);
+            for count in [0, 1, 2, 7, 100] {
+                let hits: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
+                crew.split(count, &|number| {
+                    hits[number].fetch_add(1, Ordering::Relaxed);
+                });
+                assert!(
+                    hits.iter().all(|hits| hits.load(Ordering::Relaxed) == 1),
+                    "{threads} threads, {count}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_the_crew_goes_on() {
+        let crew = Crew::new(3);
+        let bad = |number: usize| assert!(number != 5, "five");
+        assert!(catch_unwind(AssertUnwindSafe(|| crew.split(9, &bad))).is_err());
+        let sum = AtomicUsize::new(0);
+        crew.split(9, &|number| {
+            sum.fetch_add(number, Ordering::Relaxed);
+        });
+        assert_eq!(sum.into_inner(), 36);
+    }
+}

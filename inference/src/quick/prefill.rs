@@ -1,0 +1,168 @@
+//! A prompt: shared out by tokens, so that threads meet three times a layer.
+
+use std::sync::Mutex;
+
+use crate::kernel::TILE;
+
+use super::crew::Crew;
+use super::numbers::Small;
+use super::packed::{Finish, Packed};
+use super::{Block, Part, Quick};
+
+/// Tokens that a thread computes at a time.
+const GROUP: usize = 32;
+
+/// A few tokens on their way through the blocks.
+struct Group {
+    /// Position of the first.
+    place: usize,
+    x: Vec<f32>,   // (tokens, width)
+    qkv: Vec<f32>, // (tokens, 3 width, filled up)
+}
+
+/// What sees the states between blocks.
+type Seen<'a> = Option<&'a mut dyn FnMut(&[f32])>;
+
+impl Quick {
+    /// The state after the last token; `None`, and the cache as before, if `wanted` said no. `seen` gets the
+    /// states of all tokens before each block, and after the final norm.
+    pub(super) fn prefill(
+        &self,
+        crew: &Crew,
+        part: &mut Part<'_>,
+        wanted: &dyn Fn() -> bool,
+        mut seen: Seen<'_>,
+    ) -> Option<Vec<f32>> {
+        let before = part.kv.len;
+        let groups = self.groups(part);
+        for layer in 0..self.blocks.len() {
+            if !wanted() {
+                return None;
+            }
+            tell(&groups, &mut seen);
+            crew.split(groups.len(), &|number| {
+                if let Ok(mut group) = groups[number].try_lock() {
+                    self.ask(layer, &mut group);
+                }
+            });
+            self.keep(crew, layer, part, &groups);
+            // After the last block only the last token is asked for.
+            let rest = if layer + 1 == self.blocks.len() && seen.is_none() { groups.len() - 1 } else { 0 };
+            crew.split(groups.len() - rest, &|number| {
+                if let Ok(mut group) = groups[rest + number].try_lock() {
+                    self.answer(layer, part, &mut group);
+                }
+            });
+        }
+        part.kv.len = before + part.ids.len();
+        self.normed(groups, seen)
+    }
+
+    fn groups(&self, part: &Part<'_>) -> Vec<Mutex<Group>> {
+        let starts = (part.kv.len..).step_by(GROUP);
+        let group = |(ids, place): (&[u32], usize)| {
+            let mut x = Vec::with_capacity(ids.len() * self.width);
+            ids.iter().zip(place..).for_each(|(id, place)| self.embed(*id, place, &mut x));
+            Mutex::new(Group { place, x, qkv: Vec::new() })
+        };
+        part.ids.chunks(GROUP).zip(starts).map(group).collect()
+    }
+
+    /// Norm, and queries, keys and values.
+    fn ask(&self, layer: usize, group: &mut Group) {
+        let block = &self.blocks[layer];
+        let small = block.norm_1.small(self.kernel, &group.x, self.epsilon);
+        self.whole(&block.attend, &small, Finish::Plain, &mut group.qkv);
+    }
+
+    /// Keys and values into the cache, head by head.
+    fn keep(&self, crew: &Crew, layer: usize, part: &mut Part<'_>, groups: &[Mutex<Group>]) {
+        let (width, size) = (self.width, self.heads.size);
+        let groups: Vec<_> = groups.iter().filter_map(|group| group.try_lock().ok()).collect();
+        let heads: Vec<_> = part.kv.heads_mut(layer).map(Mutex::new).collect();
+        let stride = self.blocks[layer].attend.count() * TILE;
+        crew.split(heads.len(), &|number| {
+            let Ok(mut head) = heads[number].try_lock() else { return };
+            for group in &groups {
+                for (qkv, place) in group.qkv.chunks_exact(stride).zip(group.place..) {
+                    let part = |which: usize| {
+                        &qkv[which * width + number * size..which * width + (number + 1) * size]
+                    };
+                    head.store(place, self.heads.room, part(1), part(2));
+                }
+            }
+        });
+    }
+
+    /// Attention and what comes after it.
+    fn answer(&self, layer: usize, part: &Part<'_>, group: &mut Group) {
+        let block = &self.blocks[layer];
+        let Block { project, widen, narrow, .. } = block;
+        let mixed = self.mixed(layer, part, group);
+        let (small, mut out) = (self.made_small(&mixed, self.width, self.width), Vec::new());
+        self.whole(project, &small, Finish::Plain, &mut out);
+        self.plus(project, &out, &mut group.x);
+        let small = block.norm_2.small(self.kernel, &group.x, self.epsilon);
+        self.whole(widen, &small, Finish::Gelu, &mut out);
+        let small = self.made_small(&out, widen.count() * TILE, 4 * self.width);
+        self.whole(narrow, &small, Finish::Plain, &mut out);
+        self.plus(narrow, &out, &mut group.x);
+    }
+
+    fn mixed(&self, layer: usize, part: &Part<'_>, group: &Group) -> Vec<f32> {
+        let mut mixed = vec![0.0; group.x.len()];
+        let (size, stride) = (self.heads.size, self.blocks[layer].attend.count() * TILE);
+        // Head by head, so that its keys and values stay near.
+        for head in 0..self.heads.count {
+            let tokens =
+                mixed.chunks_exact_mut(self.width).zip(group.qkv.chunks_exact(stride)).zip(group.place..);
+            for ((mixed, qkv), place) in tokens {
+                let here = head * size..(head + 1) * size;
+                self.head(part.kv, (layer, head), &qkv[here.clone()], place + 1, &mut mixed[here]);
+            }
+        }
+        mixed
+    }
+
+    /// Tokens of `columns`, `stride` apart, as small numbers.
+    fn made_small(&self, x: &[f32], stride: usize, columns: usize) -> Small {
+        let mut small = Small::default();
+        small.clear(columns);
+        self.kernel.wide(|| x.chunks_exact(stride).for_each(|x| small.push(&x[..columns])));
+        small
+    }
+
+    /// All rows of a matrix, for the tokens of a group.
+    fn whole(&self, packed: &Packed, x: &Small, finish: Finish, out: &mut Vec<f32>) {
+        out.resize(x.tokens() * packed.count() * TILE, 0.0);
+        packed.apply_all(self.kernel, x, finish, out);
+    }
+
+    fn plus(&self, packed: &Packed, y: &[f32], x: &mut [f32]) {
+        let tokens = x.chunks_exact_mut(self.width).zip(y.chunks_exact(packed.count() * TILE));
+        tokens.for_each(|(x, y)| x.iter_mut().zip(y).for_each(|(x, y)| *x += y));
+    }
+
+    /// The final norm, of the last token or, if somebody looks, of all.
+    fn normed(&self, groups: Vec<Mutex<Group>>, mut seen: Seen<'_>) -> Option<Vec<f32>> {
+        let norm = |x: &[f32]| self.norm.apply(self.kernel, x, self.epsilon);
+        let groups: Vec<Group> = groups.into_iter().filter_map(|group| group.into_inner().ok()).collect();
+        if let Some(seen) = &mut seen {
+            let tokens = groups.iter().flat_map(|group| group.x.chunks_exact(self.width));
+            seen(&tokens.flat_map(norm).collect::<Vec<f32>>());
+        }
+        let last = &groups.last()?.x;
+        Some(norm(&last[last.len() - self.width..]))
+    }
+}
+
+fn tell(groups: &[Mutex<Group>], seen: &mut Seen<'_>) {
+    if let Some(seen) = seen {
+        let all: Vec<f32> = groups
+            .iter()
+            .filter_map(|group| group.try_lock().ok())
+            .flat_map(|group| group.x.clone())
+            .collect();
+        seen(&all);
+    }
+}

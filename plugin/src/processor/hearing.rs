@@ -1,0 +1,140 @@
+//! What the audio thread hears: the player's notes, the pedal, and controls that mean something else than music.
+
+use std::sync::atomic::Ordering;
+
+use continuo_timeline::{Channel, Cut, Instrument, Key, Mode, Press, ToWorker, Trigger, Velocity};
+
+use super::Audio;
+use super::hands::Pressed;
+use crate::events::{Events, Input, Output};
+use crate::params::MidiOut;
+
+impl Audio {
+    /// The player does something.
+    pub(super) fn hear(&mut self, input: Input, events: &mut impl Events, frame: u32) {
+        let (at, epoch) = (self.clock.line(), self.clock.epoch());
+        match input {
+            Input::On { key, channel, velocity } => {
+                if self.is_control(key, channel, velocity, events, frame)
+                    || self.echoes.is_echo(key, channel, velocity, at)
+                {
+                    return;
+                }
+                self.struck(key, channel, velocity, events, frame);
+            }
+            Input::Off { key, channel } => {
+                if self.hands.key_up(channel, key) {
+                    return;
+                }
+                self.tell(ToWorker::Off { at, key, channel, epoch });
+                self.synth.note_off(channel, key);
+            }
+            Input::Controller { channel, number, value } => {
+                if self.hands.controller(channel, number, value) {
+                    return;
+                }
+            }
+            Input::Bend { channel, semitones } => self.synth.bend(channel, semitones),
+            Input::Pedal { channel, down } => self.pedal(channel, down),
+            Input::Other => {}
+        }
+        self.pass(input, events, frame);
+    }
+
+    fn pedal(&mut self, channel: Channel, down: bool) {
+        self.tell(ToWorker::Pedal { at: self.clock.line(), down, epoch: self.clock.epoch() });
+        if !self.settings.is_some_and(|settings| settings.trigger == Trigger::Pedal) {
+            self.synth.pedal(channel, down);
+        }
+    }
+
+    /// Whether a key is no music: it is learnt for something, or asks for an answer.
+    fn is_control(
+        &mut self,
+        key: Key,
+        channel: Channel,
+        velocity: Velocity,
+        events: &mut impl Events,
+        frame: u32,
+    ) -> bool {
+        if let Some(pressed) = self.hands.key(channel, key, f32::from(velocity.0) / 127.0) {
+            self.turned(pressed, events, frame);
+            return true;
+        }
+        let asks = self.is_trigger(key);
+        if asks {
+            self.hands.hold(channel, key);
+            self.press(Press::Answer, events, frame);
+        }
+        asks
+    }
+
+    /// All of this sample has been heard.
+    pub(super) fn settle(&mut self, events: &mut impl Events, frame: u32) {
+        if let Some(pressed) = self.hands.settle() {
+            self.turned(pressed, events, frame);
+        }
+    }
+
+    /// A learnt control was moved.
+    fn turned(&mut self, pressed: Pressed, events: &mut impl Events, frame: u32) {
+        self.follow(events, frame);
+        self.press_all(pressed, events, frame);
+    }
+
+    /// Thru: what is played goes on as it came, but never an off without an on, or an on twice.
+    fn pass(&mut self, input: Input, events: &mut impl Events, frame: u32) {
+        let open = self.bypassed || self.params.passes() && self.params.sent() == MidiOut::All;
+        match input {
+            Input::On { key, channel, .. } if open => {
+                if let Some(voice) = self.sounding.end(channel, key) {
+                    self.note_off(voice, events, frame);
+                }
+                if self.passed.off(channel, key) {
+                    events.send(frame, Output::Off { key, channel });
+                }
+                self.passed.on(channel, key);
+                events.pass();
+            }
+            // Also when thru was closed meanwhile: its note must end.
+            Input::Off { key, channel } => {
+                if self.passed.off(channel, key) {
+                    events.pass();
+                }
+            }
+            Input::On { .. } => {}
+            _ if open => events.pass(),
+            _ => {}
+        }
+    }
+
+    fn is_trigger(&self, key: Key) -> bool {
+        self.settings
+            .is_some_and(|s| s.mode != Mode::Off && s.trigger == Trigger::Key && s.trigger_key == key)
+    }
+
+    fn struck(
+        &mut self,
+        key: Key,
+        channel: Channel,
+        velocity: Velocity,
+        events: &mut impl Events,
+        frame: u32,
+    ) {
+        self.view.notes_in.fetch_add(1, Ordering::Relaxed);
+        if self.yields() {
+            self.clock.cut();
+            self.new_epoch(Cut::Yield, events, frame);
+        }
+        let (at, epoch) = (self.clock.line(), self.clock.epoch());
+        self.struck = Some(at);
+        self.tell(ToWorker::On { at, key, velocity, channel, epoch });
+        if self.params.passes() && !self.bypassed {
+            self.synth.note_on(self.player(), key, velocity, channel);
+        }
+    }
+
+    fn player(&self) -> Instrument {
+        self.settings.map_or(Instrument(0), |settings| settings.player)
+    }
+}

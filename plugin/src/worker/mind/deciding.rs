@@ -1,0 +1,192 @@
+//! What the mind decides at a tick: whether a phrase is over, what is answered, and when a plan is made anew.
+
+use continuo_music::key;
+use continuo_timeline::{Beats, FromWorker, Mode, Note, Press, Settings, Tick};
+
+use super::Mind;
+use crate::view::Activity;
+use crate::worker::asking::{Asking, Question, prepare};
+use crate::worker::bus::Others;
+use crate::worker::launch::launch;
+
+/// An answer that could not be foreseen begins this long after the tick that decides it, at the earliest; on a slow
+/// machine when the model needs more, then.
+const LEAD: f64 = 0.125;
+/// The end of a phrase that can be foreseen is answered this long before it comes, so that the answer is there
+/// in time; a note of the player before its start makes it void.
+const AHEAD: f64 = 0.5;
+/// Others who strike nothing for so many beats are followed no longer.
+const OTHERS: f64 = 4.0;
+/// A phrase under way is read along each so many ticks: half a beat.
+const PREPARED: u64 = 12;
+
+impl Mind {
+    pub(super) fn decide(&mut self, tick: &Tick, settings: &Settings) {
+        let ended = self.phrase.ends(tick, settings, &self.history);
+        let foreseen = self.asking.as_ref().map(|asking| asking.question.start.0 <= tick.at.0 + 1e-6);
+        match (self.pressed.take(), foreseen) {
+            (Some(Press::Again), _) => self.again(tick, settings),
+            (Some(Press::Answer), _) => self.answer(tick.at, self.lead(tick), tick, settings),
+            (_, Some(_)) if self.is_to_go_on(tick, settings) => {
+                let Some(asking) = self.asking.take() else { return };
+                self.archive(&asking.notes, asking.question.end);
+                self.ask(asking.question.end, 0.0, tick, settings);
+            }
+            (_, Some(begun)) if ended || begun => {
+                self.note_down(tick, settings);
+                self.phrase.close();
+            }
+            (_, Some(_)) => {}
+            (_, None) if ended => self.answer(tick.at, self.lead(tick), tick, settings),
+            (_, None) => {
+                let due = self.phrase.due(tick, settings, &self.history);
+                match due.filter(|due| due.0 - tick.at.0 <= self.ahead(tick) + 1e-6) {
+                    Some(due) => self.ask(due, 0.0, tick, settings),
+                    None => self.prepare(tick, settings),
+                }
+            }
+        }
+    }
+
+    /// How long before its start an answer is asked for.
+    fn ahead(&self, tick: &Tick) -> f64 {
+        AHEAD.max(self.pace.horizon(tick))
+    }
+
+    /// How long after now an answer that was not foreseen begins.
+    fn lead(&self, tick: &Tick) -> f64 {
+        let measured = if tick.offline { 0.0 } else { self.pace.p95() * tick.tempo.0 / 60.0 };
+        LEAD.max(measured.min(4.0))
+    }
+
+    /// While a phrase is played the engine reads along, so that only its end is left to compute.
+    fn prepare(&self, tick: &Tick, settings: &Settings) {
+        let Some(engine) = self.engine.as_ref().filter(|_| self.phrase.began().is_some()) else { return };
+        // What is rendered offline waits anyway.
+        if self.ticks % PREPARED == 0 && !tick.offline {
+            let notes = self.history.expected(tick.at, settings.player);
+            prepare(
+                engine,
+                &self.in_context(Question::new(notes, tick.at, tick, settings), tick, settings),
+                settings,
+            );
+        }
+    }
+
+    /// Whether an answer that is about to end is to be followed by another.
+    fn is_to_go_on(&self, tick: &Tick, settings: &Settings) -> bool {
+        let ending =
+            |asking: &Asking| asking.done && asking.question.end.0 - tick.at.0 <= self.ahead(tick) + 1e-6;
+        settings.mode == Mode::Hold && self.asking.as_ref().is_some_and(ending)
+    }
+
+    /// Plans anew what is played together with the player, when it is time to.
+    pub(super) fn play_along(&mut self, tick: &Tick, settings: &Settings) {
+        let controls = match settings.mode {
+            Mode::Accompany if tick.playing => self.take_on_the_line(tick),
+            _ => Vec::new(),
+        };
+        let until =
+            controls.iter().map(|note: &Note| note.at.0 + note.len.0).fold(f64::NEG_INFINITY, f64::max);
+        // Who hears others plays along with them as with the player.
+        let led = self.others(tick, settings).led;
+        let until = led.map_or(until, |led| until.max(led.0 + OTHERS));
+        if self.waits_for_a_plan() {
+            return; // one thing at a time: another plan would only come later still
+        }
+        let horizon = self.pace.horizon(tick);
+        let Some(from) = self.along.replan(tick, horizon, until) else { return };
+        let committed = self.keep_as_backup(from);
+        let mut notes = self.history.expected(tick.at, settings.player);
+        notes.extend(committed);
+        notes.extend(controls.iter().filter(|note| note.at.0 < tick.at.0));
+        notes.sort_by(|a, b| a.at.0.total_cmp(&b.at.0));
+        let ahead = controls.into_iter().filter(|note| note.at.0 >= tick.at.0).collect();
+        let beats = 2.0 * tick.meter.bar().0;
+        let question = Question::plan(notes, ahead, from, beats, tick);
+        self.begin(self.in_context(question, tick, settings), tick, settings);
+    }
+
+    /// The take that sounds, where it lies on the line, from four bars back to four bars ahead.
+    fn take_on_the_line(&self, tick: &Tick) -> Vec<Note> {
+        let (takes, reach) = (self.takes.takes(), 4.0 * tick.meter.bar().0);
+        let notes = takes.iter().rev().find(|take| !take.muted).map_or(&[][..], |take| &take.notes);
+        let placed =
+            notes.iter().map(|note| Note { at: Beats(note.at + tick.at.0 - tick.song.0), ..note.note() });
+        placed.filter(|note| (note.at.0 - tick.at.0).abs() <= reach).collect()
+    }
+
+    /// The phrase is over; answers it.
+    fn answer(&mut self, end: Beats, lead: f64, tick: &Tick, settings: &Settings) {
+        self.note_down(tick, settings);
+        self.phrase.close();
+        self.ask(end, lead, tick, settings);
+    }
+
+    /// Answers what was heard by `end`, from `lead` beats later on.
+    fn ask(&mut self, end: Beats, lead: f64, tick: &Tick, settings: &Settings) {
+        let notes = self.history.expected(end, settings.player);
+        if notes.is_empty() {
+            self.show(|picture| {
+                picture.message = "Play something first: there is nothing to answer yet.".into()
+            });
+            return;
+        }
+        let start = launch(Beats(end.0 + lead), tick, settings.quantise);
+        let question = self.in_context(Question::new(notes, start, tick, settings), tick, settings);
+        self.begin(question, tick, settings);
+    }
+
+    /// Answers the same once more, from the next beat on.
+    fn again(&mut self, tick: &Tick, settings: &Settings) {
+        let Some((before, _)) = self.newest.clone() else {
+            return self.answer(tick.at, self.lead(tick), tick, settings);
+        };
+        let shift = (tick.at.0 + self.lead(tick)).ceil() - before.start.0.ceil();
+        let (mut notes, mut own) = (before.notes, before.own);
+        // The phrase moves up to the new start, so that the model hears it as just played.
+        notes.iter_mut().chain(&mut own).for_each(|note| note.at.0 += shift);
+        let start = Beats(before.start.0 + shift);
+        let mut question = Question { own, ..Question::new(notes, start, tick, settings) };
+        question.bar.0 = Beats(before.bar.0.0 + shift);
+        self.begin(question, tick, settings);
+    }
+
+    /// A question with what the player played, whose manner the answer takes on, and what others play.
+    fn in_context(&self, mut question: Question, tick: &Tick, settings: &Settings) -> Question {
+        question.own = self.history.played(tick.at, settings.player);
+        // What was played is history, whoever played it; controls are for what is known beforehand.
+        question.notes.extend(self.others(tick, settings).notes);
+        question.notes.sort_by(|a, b| {
+            a.at.0.total_cmp(&b.at.0).then(a.instrument.cmp(&b.instrument)).then(a.key.cmp(&b.key))
+        });
+        question
+    }
+
+    fn others(&self, tick: &Tick, settings: &Settings) -> Others {
+        if settings.hears_others { self.player.others(tick) } else { Others::default() }
+    }
+
+    fn begin(&mut self, question: Question, tick: &Tick, settings: &Settings) {
+        let Some(engine) = self.engine.clone() else { return };
+        let (start, end) = (question.start, question.end);
+        let heard: Vec<Note> = question.notes.iter().rev().take(200).rev().copied().collect();
+        let bar = (question.bar.0.0, question.bar.1);
+        self.show(|picture| {
+            picture.key = key::name(&heard);
+            picture.heard = heard;
+            picture.answer.clear();
+            picture.answer_at = Some(start.0);
+            picture.bar = bar;
+            picture.activity = Activity::Thinking;
+            picture.message.clear();
+        });
+        self.unsent.push(FromWorker::AnswerEnds { asked: tick.at, end, epoch: tick.epoch });
+        self.pace.recover();
+        self.from = None;
+        let settings = &Settings { density: settings.density * self.pace.density(), ..*settings };
+        self.before = self.newest.replace((question.clone(), Vec::new()));
+        self.asking = Some(Asking::new(engine, question, *settings, self.answers, tick.epoch));
+        self.answers += 1;
+    }
+}

@@ -1,0 +1,351 @@
+//! What the worker thinks: every decision is taken at a tick, from stamped messages alone.
+//!
+//! - [`deciding`] when and what is answered, [`planning`] the plan and its backup
+//! - [`keeping`] takes and the journal
+
+mod deciding;
+mod keeping;
+mod planning;
+
+use std::sync::{Arc, PoisonError};
+
+use continuo_inference::{Engine, Model};
+use continuo_music::history::History;
+use continuo_music::phrase::Phrase;
+use continuo_timeline::{
+    Beats, Channel, Cut, Epoch, FromWorker, Instrument, Key, Mode, Note, Press, Settings, Tick, ToWorker,
+    Velocity,
+};
+
+use self::planning::Backup;
+use super::along::Along;
+use super::asking::{Asking, Question};
+use super::bus::Player;
+use super::figures;
+use super::pace::Pace;
+use crate::journal::Journal;
+use crate::link::WorkerSide;
+use crate::state::TakeStore;
+use crate::view::{Activity, ModelState, Picture, View};
+
+/// Notes up to this far ahead are sent before an offline tick is acknowledged.
+const HORIZON: f64 = 1.0;
+/// Others are told each so many ticks: a quarter of a beat.
+const SAID: u64 = 6;
+
+/// One instance's mind.
+pub struct Mind {
+    view: Arc<View>,
+    takes: Arc<TakeStore>,
+    generation: u32,
+    engine: Option<Arc<Engine>>,
+    model: String,
+    settings: Option<Settings>,
+    tick: Option<Tick>,
+    ticks: u64,
+    history: History,
+    phrase: Phrase,
+    pressed: Option<Press>,
+    asking: Option<Asking>,
+    newest: Option<(Question, Vec<Note>)>,
+    /// What was the newest before an answer that has not begun yet.
+    before: Option<(Question, Vec<Note>)>,
+    answers: u64,
+    along: Along,
+    /// The plan before the newest, while that has not come.
+    backup: Option<Backup>,
+    /// Where the newest plan took over.
+    from: Option<Beats>,
+    /// The beat that was counted last.
+    beat: f64,
+    pace: Pace,
+    player: Player,
+    journal: Journal,
+    unsent: Vec<FromWorker>,
+    picture: Picture,
+}
+
+impl Mind {
+    /// Knows nothing yet.
+    pub fn new(view: Arc<View>, takes: Arc<TakeStore>) -> Self {
+        Self {
+            view,
+            // Not what the store says: the first look finds a difference and sends what was loaded before.
+            generation: takes.generation().wrapping_sub(1),
+            takes,
+            engine: None,
+            model: String::new(),
+            settings: None,
+            tick: None,
+            ticks: 0,
+            history: History::default(),
+            phrase: Phrase::default(),
+            pressed: None,
+            asking: None,
+            newest: None,
+            before: None,
+            answers: 0,
+            along: Along::default(),
+            backup: None,
+            from: None,
+            beat: f64::NEG_INFINITY,
+            pace: Pace::default(),
+            player: Player::join(),
+            journal: Journal::new(),
+            unsent: Vec::new(),
+            picture: Picture::default(),
+        }
+    }
+
+    /// Another mind in place of one that met a defect of its own: it forgets what was heard, and says so.
+    pub fn after_defect(&self) -> Self {
+        let mut next = Self {
+            engine: self.engine.clone(),
+            model: self.model.clone(),
+            settings: self.settings,
+            ticks: self.ticks,
+            answers: self.answers,
+            ..Self::new(Arc::clone(&self.view), Arc::clone(&self.takes))
+        };
+        let model = self.picture.model.clone();
+        next.show(|picture| {
+            picture.model = model;
+            picture.message =
+                "Continuo met a defect of its own and listens anew. Takes are safe; please report it.".into();
+        });
+        next
+    }
+
+    /// The model is there.
+    pub fn model(&mut self, model: &Arc<Model>) {
+        self.engine = Some(Engine::shared(Arc::clone(model)));
+        self.model = model.name().to_owned();
+        let name = self.model.clone();
+        self.show(|picture| picture.model = ModelState::Ready(name));
+    }
+
+    /// Whether it may have to answer soon.
+    pub fn is_armed(&self) -> bool {
+        self.settings.is_none_or(|settings| settings.mode != Mode::Off)
+    }
+
+    /// Deals with what came; whether there was anything to do.
+    pub fn work(&mut self, side: &mut WorkerSide) -> bool {
+        let mut busy = false;
+        while let Some(message) = side.receive() {
+            busy = true;
+            self.hear(message, side);
+        }
+        self.resend_takes();
+        busy |= self.pump(false, None);
+        self.flush(side);
+        if self.unsent.is_empty() {
+            side.ack(self.ticks);
+        }
+        busy
+    }
+
+    fn hear(&mut self, message: ToWorker, side: &mut WorkerSide) {
+        match message {
+            ToWorker::Tick(tick) => self.tick(tick, side),
+            ToWorker::On { at, key, velocity, channel, .. } => self.on(at, key, velocity, channel),
+            ToWorker::Off { at, key, channel, .. } => self.history.off(at, key, channel, self.instrument()),
+            ToWorker::Pedal { at, down, .. } => {
+                self.history.pedal(at, down, self.instrument());
+                if !down {
+                    self.phrase.pedal_up();
+                }
+            }
+            ToWorker::Epoch { at, epoch, why } => self.cut(at, epoch, why),
+            ToWorker::Press { press: Press::Keep, .. } => self.keep(),
+            ToWorker::Press { press, .. } => self.pressed = Some(press),
+            ToWorker::Settings(settings) => self.settings = Some(settings),
+            #[cfg(test)]
+            ToWorker::Late { at } if at.0.is_nan() => panic!("a defect, as a test asks for"),
+            ToWorker::Late { .. } => {}
+        }
+    }
+
+    fn on(&mut self, at: Beats, key: Key, velocity: Velocity, channel: Channel) {
+        self.history.on(at, key, channel, velocity, self.instrument());
+        self.along.heard(at);
+        self.phrase.note(at);
+        self.activity(Activity::Listening);
+    }
+
+    fn instrument(&self) -> Instrument {
+        self.settings.map_or(Instrument(0), |settings| settings.player)
+    }
+
+    /// An epoch ends: what was played of the answer belongs to the history, the rest is void.
+    fn cut(&mut self, at: Beats, _epoch: Epoch, why: Cut) {
+        self.drop_backup(at);
+        if let Some(asking) = self.asking.take() {
+            if asking.question.start.0 > at.0 {
+                self.newest = self.before.take();
+            } else if why != Cut::Again {
+                self.archive(&asking.notes, at);
+            }
+        }
+        self.unsent
+            .retain(|message| !matches!(message, FromWorker::Planned { .. } | FromWorker::AnswerEnds { .. }));
+        if matches!(why, Cut::Silence) {
+            self.history.release(at, self.instrument());
+            self.phrase.close();
+        }
+        self.activity(if self.is_armed() { Activity::Waiting } else { Activity::Off });
+    }
+
+    fn archive(&mut self, notes: &[Note], until: Beats) {
+        if self.settings.is_some_and(|settings| settings.muted) {
+            return; // nobody heard it
+        }
+        for note in notes.iter().filter(|note| note.at.0 < until.0) {
+            let len = Beats(note.len.0.min(until.0 - note.at.0));
+            self.history.add(Note { len, ..*note });
+        }
+    }
+
+    fn tick(&mut self, tick: Tick, side: &mut WorkerSide) {
+        self.tick = Some(tick);
+        self.ticks += 1;
+        match self.settings {
+            Some(settings) if settings.mode.plays_along() => self.play_along(&tick, &settings),
+            Some(settings) if settings.mode != Mode::Off => self.decide(&tick, &settings),
+            _ => {}
+        }
+        self.count_beat(&tick);
+        self.thin_out(&tick);
+        self.retire(&tick);
+        self.say(&tick);
+        self.show_phrase(&tick);
+        if tick.offline {
+            self.pump(true, Some(tick.at.0 + HORIZON));
+            self.flush(side);
+        }
+        if self.unsent.is_empty() || !tick.offline {
+            side.ack(self.ticks);
+        }
+    }
+
+    /// What sounded so far, for instances that hear others.
+    fn say(&self, tick: &Tick) {
+        if self.ticks % SAID != 0 || self.player.is_alone() {
+            return;
+        }
+        let (Some(settings), instrument) = (self.settings, self.instrument()) else { return };
+        let own = self.history.played(tick.at, instrument).into_iter().map(|note| (note, true));
+        let mut notes: Vec<(Note, bool)> = own.collect();
+        let answers = self.history.answered().chain(self.asking.iter().flat_map(|asking| &asking.notes));
+        notes.extend(answers.filter(|_| !settings.muted).map(|note| (*note, !settings.hears_others)));
+        self.player.say(tick, notes);
+    }
+
+    /// The phrase as it grows, a few times a beat.
+    fn show_phrase(&mut self, tick: &Tick) {
+        let Some(began) = self.phrase.began().filter(|_| self.ticks % 4 == 0 && self.asking.is_none()) else {
+            return;
+        };
+        let mut heard = self.history.notes(tick.at, self.instrument());
+        heard.retain(|note| note.at.0 >= began.0 - 1e-9);
+        let bar = (tick.bar.0, tick.meter.bar().0);
+        self.show(|picture| {
+            picture.heard = heard;
+            picture.answer.clear();
+            picture.answer_at = None;
+            picture.bar = bar;
+        });
+    }
+
+    /// Takes notes from the engine; with `wait`, until they reach beyond `until` on the line.
+    fn pump(&mut self, wait: bool, until: Option<f64>) -> bool {
+        let mut any = false;
+        loop {
+            let Some(asking) = &mut self.asking else { return any };
+            if asking.done || until.is_some_and(|until| asking.frontier().0 > until) {
+                break;
+            }
+            match asking.next(wait) {
+                Ok(Some(note)) => {
+                    any = true;
+                    let (epoch, waited) = (asking.epoch, asking.take_waited());
+                    self.plan(note, epoch, waited);
+                }
+                Ok(None) if asking.done => self.take_over(),
+                Ok(None) => break,
+                Err(what) => {
+                    self.take_over();
+                    self.show(|picture| picture.message = format!("No answer: {what}"));
+                }
+            }
+        }
+        if any {
+            self.picture_answer();
+        }
+        any
+    }
+
+    /// A note of the newest plan; the first of them ends the plan before.
+    fn plan(&mut self, note: Note, epoch: Epoch, waited: Option<f64>) {
+        if let Some(seconds) = waited {
+            self.pace.waited(seconds);
+            self.take_over();
+        }
+        if self.from.is_some_and(|from| note.at.0 < from.0 - 1e-9) {
+            // Its place is past: it is no note of the answer.
+            if let Some(asking) = &mut self.asking {
+                asking.notes.retain(|other| other.at.0 >= note.at.0 + 1e-9);
+            }
+            return;
+        }
+        self.unsent.push(FromWorker::Planned { note, epoch });
+    }
+
+    fn picture_answer(&mut self) {
+        let Some(asking) = &self.asking else { return };
+        let horizon = self.tick.map_or(0.0, |tick| self.pace.horizon(&tick));
+        let (notes, pace) =
+            (asking.notes.clone(), self.engine.as_ref().map_or(0.0, |engine| engine.ms_per_token()));
+        if let Some((_, newest)) = &mut self.newest {
+            newest.clone_from(&notes);
+        }
+        self.show(|picture| {
+            picture.answer = notes;
+            picture.horizon = horizon;
+            picture.ms_per_token = pace;
+            picture.activity = Activity::Playing;
+        });
+    }
+
+    /// An answer that is over belongs to the history.
+    fn retire(&mut self, tick: &Tick) {
+        if self.asking.as_ref().is_some_and(|asking| asking.done && tick.at.0 >= asking.question.end.0)
+            && let Some(asking) = self.asking.take()
+        {
+            self.archive(&asking.notes, asking.question.end);
+            self.activity(Activity::Waiting);
+        }
+    }
+
+    fn flush(&mut self, side: &mut WorkerSide) {
+        let sent = self.unsent.iter().take_while(|message| side.send(**message).is_ok()).count();
+        self.unsent.drain(..sent);
+    }
+
+    fn activity(&mut self, activity: Activity) {
+        if self.picture.activity != activity {
+            self.show(|picture| picture.activity = activity);
+        }
+    }
+
+    /// For those who measure.
+    pub fn report(&self) {
+        figures::write(&self.view, &self.pace);
+    }
+
+    /// Changes what the editor sees.
+    pub fn show(&mut self, change: impl FnOnce(&mut Picture)) {
+        change(&mut self.picture);
+        *self.view.picture.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(self.picture.clone());
+    }
+}

@@ -1,0 +1,91 @@
+//! Prompts and tokens, timed.
+
+use std::hint::black_box;
+use std::ops::Range;
+use std::time::Instant;
+
+use continuo_inference::{Cache, Feed, Model, vocabulary as v};
+
+/// Tokens of the prompt: a first one and 85 triplets.
+const PROMPT: u32 = 256;
+/// Tokens that are decoded.
+const NEW: usize = 192;
+
+/// Sorted seconds of a few runs.
+pub fn spread(times: usize, mut run: impl FnMut()) -> Vec<f64> {
+    let once = |_| {
+        let began = Instant::now();
+        run();
+        began.elapsed().as_secs_f64()
+    };
+    let mut seconds: Vec<f64> = (0..times).map(once).collect();
+    seconds.sort_by(f64::total_cmp);
+    seconds
+}
+
+/// Sorted rates of so many tokens.
+pub fn rates(seconds: &[f64], count: usize) -> Vec<f64> {
+    seconds.iter().rev().map(|s| count as f64 / s).collect()
+}
+
+/// Median, least and most.
+pub fn shown(sorted: &[f64], scale: f64, unit: &str) -> String {
+    let at = |index: usize| sorted[index] * scale;
+    format!("{:.1} {unit} ({:.1} to {:.1})", at(sorted.len() / 2), at(0), at(sorted.len() - 1))
+}
+
+fn ids() -> Vec<u32> {
+    let keys = [60, 64, 67, 72, 69, 65, 62];
+    let one = |i: u32| [v::TIME + i * 12, v::DUR + 12, v::NOTE + keys[i as usize % 7]];
+    std::iter::once(v::AUTOREGRESS).chain((0..PROMPT / 3).flat_map(one)).collect()
+}
+
+/// All rows that may be said in each slot of a triplet.
+fn legal(slot: usize) -> Range<u32> {
+    match slot % 3 {
+        0 => v::TIME..v::TIME + v::MAX_TIME,
+        1 => v::DUR..v::DUR + v::MAX_DUR,
+        _ => v::NOTE..v::REST + 1,
+    }
+}
+
+/// Seconds of computing the prompt.
+pub fn prefill(model: &Model) -> Vec<f64> {
+    spread(crate::TIMES, || drop(black_box(model.feed(&mut model.cache(), &ids()))))
+}
+
+/// Seconds until the first token after it.
+pub fn first(model: &Model) -> Vec<f64> {
+    spread(crate::TIMES, || {
+        let state = model.feed(&mut model.cache(), &ids());
+        black_box(model.logits(&state, legal(0)));
+    })
+}
+
+/// Tokens a second of `batch` sequences decoded side by side, the likeliest token each time.
+pub fn decode(model: &Model, batch: usize) -> f64 {
+    let mut caches: Vec<Cache> = (0..batch).map(|_| model.cache()).collect();
+    let mut states: Vec<Vec<f32>> = caches.iter_mut().map(|cache| model.feed(cache, &ids())).collect();
+    let began = Instant::now();
+    for slot in 0..NEW {
+        let rows = legal(slot);
+        let views: Vec<&[f32]> = states.iter().map(Vec::as_slice).collect();
+        let logits = model.logits_all(&views, rows.clone());
+        let tokens: Vec<u32> = logits.iter().map(|logits| rows.start + best(logits)).collect();
+        let pairs = caches.iter_mut().zip(tokens.chunks(1));
+        let mut feeds: Vec<Feed<'_>> = pairs.map(|(cache, ids)| Feed { cache, ids }).collect();
+        states = model.feed_all(&mut feeds, &|| true).unwrap_or_default();
+    }
+    (batch * NEW) as f64 / began.elapsed().as_secs_f64()
+}
+
+fn best(logits: &[f32]) -> u32 {
+    let better = |best: (u32, f32), next: (u32, f32)| if next.1 > best.1 { next } else { best };
+    (0..).zip(logits.iter().copied()).fold((0, f32::NEG_INFINITY), better).0
+}
+
+/// Bytes of keys and values that a token of these runs reads on average.
+pub fn cache_bytes(model: &Model) -> usize {
+    let config = model.config();
+    (PROMPT as usize + NEW / 2) * config.n_embd * config.n_layer * 2 * 2
+}
