@@ -62,6 +62,15 @@ impl<'a> Placing<'a> {
         self.parts.iter().find(|part| part.instrument == instrument).map(|part| part.channel)
     }
 
+    /// Channels that nobody plays on.
+    pub fn free(&self) -> Vec<Channel> {
+        let used = |channel: u8| {
+            self.parts.iter().any(|part| part.channel.0 == channel)
+                || self.song.notes.iter().any(|note| note.channel.0 == channel)
+        };
+        (0..16).filter(|channel| *channel != 9 && !used(*channel)).map(Channel).collect()
+    }
+
     /// How loud these notes of the song are.
     fn dynamics(&self, notes: &[Note]) -> Dynamics {
         Dynamics::of(notes, Beats(0.0), self.song.meter(Beats(0.0)).1.bar().0)

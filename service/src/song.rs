@@ -265,18 +265,19 @@ impl Song {
         Self { bytes, ..all }
     }
 
-    /// The file as it came, with `answer` in tracks of their own, one for each instrument. It lasts until
+    /// The file as it came, with `answer` in tracks of their own, one for each instrument and channel. It lasts until
     /// `until` at least.
     pub fn with_answer(&self, answer: &[Note], until: Option<Beats>) -> Vec<u8> {
         // PANIC: the same bytes were parsed when the song was read.
         let mut smf = Smf::parse(&self.bytes).expect("parsed before");
         smf.header = Header::new(Format::Parallel, smf.header.timing);
-        let mut instruments: Vec<Instrument> = answer.iter().map(|note| note.instrument).collect();
-        instruments.sort_unstable();
-        instruments.dedup();
-        for instrument in instruments {
-            let part: Vec<Note> =
-                answer.iter().copied().filter(|note| note.instrument == instrument).collect();
+        let mut parts: Vec<(Instrument, Channel)> =
+            answer.iter().map(|note| (note.instrument, note.channel)).collect();
+        parts.sort_unstable();
+        parts.dedup();
+        for (instrument, channel) in parts {
+            let own = |note: &&Note| (note.instrument, note.channel) == (instrument, channel);
+            let part: Vec<Note> = answer.iter().filter(own).copied().collect();
             smf.tracks.push(track(&part, instrument, f64::from(self.division)));
         }
         if let Some(until) = until {

@@ -62,6 +62,9 @@ fn import(from: &str, to: &str, wrong: &mut Vec<String>) {
     if ["tokio", "reqwest"].contains(&to) && !["remote", "service"].contains(&from) {
         wrong.push(format!("{from} may not use {to}: only remote and service do"));
     }
+    if to == "axum" && from != "service" {
+        wrong.push(format!("{from} may not use {to}: only service answers over HTTP"));
+    }
     if to.starts_with("candle") && from != "inference" {
         wrong.push(format!("{from} may not use {to}: candle lives in inference"));
     }
@@ -145,7 +148,10 @@ mod tests {
         import("music", "continuo-inference", &mut wrong);
         import("plugin", "tokio", &mut wrong);
         import("xtask", "continuo-timeline", &mut wrong);
-        assert_eq!(wrong.len(), 3);
+        import("remote", "continuo-inference", &mut wrong);
+        import("remote", "axum", &mut wrong);
+        import("tests", "reqwest", &mut wrong);
+        assert_eq!(wrong.len(), 6);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod predict;
 mod prediction;
 mod problem;
 mod progress;
+mod whole;
 mod wishes;
 
 pub use batch::{Batch, BatchResult, BatchResults, Operation};
@@ -20,7 +21,7 @@ pub use notes::{Limits, NoteLine, Notes, WireNote};
 pub use predict::{Compat, Include, Mode, ModelSize, Predict, Task};
 pub use prediction::{Energy, Facts, Metadata, PitchRange, Prediction, Structure, Trace, Variation};
 pub use problem::{Detail, Problem, ProblemKind};
-pub use progress::Progress;
+pub use progress::{Progress, StreamEvent};
 pub use wishes::{Density, Wishes};
 
 /// The service's name in `/health` and metadata.

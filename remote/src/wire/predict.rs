@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Wishes;
+use super::{Wishes, whole};
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -154,7 +154,7 @@ pub struct Predict {
     #[schema(minimum = 1.0, maximum = 60.0)]
     pub prime_seconds: Option<f64>,
     /// Most tokens of new music in each variation; a note is three, and what is left over is not used.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "whole::option")]
     #[schema(minimum = 3, maximum = 8192)]
     pub max_tokens: Option<i64>,
     /// Softmax temperature (1).
@@ -166,23 +166,24 @@ pub struct Predict {
     #[schema(minimum = 0.0, maximum = 1.0)]
     pub top_p: Option<f64>,
     /// How many answers (1).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "whole::option")]
     #[schema(minimum = 1, maximum = 8)]
     pub num_variations: Option<i64>,
     /// Which checkpoint (`small`). Where it is not installed the best one that is answers, and says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_size: Option<ModelSize>,
     /// `embed`: the layer whose states are averaged (-3); 0 goes into the first block, -1 is after the last.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "whole::option")]
     pub embed_layer: Option<i64>,
     /// Seed of all draws: the same request with the same seed gives the same music. Chosen, and told, if absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "whole::option")]
+    #[schema(format = "uint64")]
     pub seed: Option<u64>,
     /// `continue`: what is done with the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
     /// Who plays: General MIDI programs from 0, 128 for drums. If absent, those of the file; a piano for `generate`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "whole::list")]
     #[schema(max_items = 16)]
     pub instruments: Option<Vec<u8>>,
     /// Quarter notes a minute of what begins from nothing (120).

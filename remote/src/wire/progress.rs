@@ -49,3 +49,11 @@ pub enum Progress {
         problem: Box<Problem>,
     },
 }
+
+/// A server-sent event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StreamEvent {
+    /// A `Progress` in JSON.
+    #[schema(content_media_type = "application/json")]
+    pub data: String,
+}

@@ -2,7 +2,9 @@
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::{StatusCode, header, request::Parts};
+use continuo_remote::wire::Detail;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::failure::{Failure, fault};
 
@@ -50,8 +52,39 @@ fn unread(status: StatusCode) -> Failure {
     }
 }
 
+/// Fields that hold an object, and fields that hold a list of them. A list in place of an object would
+/// otherwise be taken for its fields in order.
+const OBJECTS: &[&str] = &["constraints", "compat", "limits", "params"];
+const LISTS: &[&str] = &["history", "controls", "operations"];
+
+fn objects(value: &Value, at: &str, faults: &mut Vec<Detail>) {
+    let Value::Object(fields) = value else {
+        let text = if at.is_empty() { "the body is no object".into() } else { format!("{at} is no object") };
+        faults.push(fault(if at.is_empty() { &[] } else { std::slice::from_ref(&at) }, text, "type_error"));
+        return;
+    };
+    for (name, inner) in fields {
+        if OBJECTS.contains(&name.as_str()) && !inner.is_null() {
+            objects(inner, name, faults);
+        }
+        if let Value::Array(list) = inner
+            && LISTS.contains(&name.as_str())
+        {
+            list.iter().for_each(|one| objects(one, name, faults));
+        }
+    }
+}
+
 /// A document of the wire, or the place where it is none.
 pub fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    let mut faults = Vec::new();
+    if let Ok(value) = serde_json::from_slice::<Value>(bytes) {
+        objects(&value, "", &mut faults);
+    }
+    if !faults.is_empty() {
+        faults.truncate(8);
+        return Err(Failure::faulty(faults));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let place = error.path().to_string();
@@ -73,7 +106,7 @@ impl<T: DeserializeOwned + Send, S: Sync + Send> FromRequestParts<S> for Asked<T
             Ok(Query(asked)) => Ok(Self(asked)),
             Err(rejection) => {
                 let mut failure = Failure::invalid(StatusCode::UNPROCESSABLE_ENTITY, rejection.body_text());
-                let detail = continuo_remote::wire::Detail {
+                let detail = Detail {
                     loc: vec!["query".into()],
                     msg: failure.message.clone(),
                     kind: "type_error".into(),
@@ -108,5 +141,8 @@ mod tests {
         assert_eq!(parsed::<Predict>(b"{").unwrap_err().faults[0].kind, "json_invalid");
         assert!(parsed::<Predict>(b"{} x").is_err());
         assert!(parsed::<Predict>(b"{}").is_ok());
+        assert!(parsed::<Predict>(b"[]").is_err());
+        let failure = parsed::<Predict>(br#"{"constraints": [true]}"#).unwrap_err();
+        assert_eq!(failure.faults[0].loc, ["body", "constraints"]);
     }
 }

@@ -6,7 +6,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router, middleware};
-use continuo_remote::wire::SERVICE_VERSION;
+use continuo_remote::wire::{Progress, SERVICE_VERSION};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -17,11 +17,14 @@ use super::service::Service;
 use super::{batch, job_routes, listing, notes, predict, stream};
 
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "Continuo",
-    description = "Music that goes on: a music transformer as a service.",
-    license(name = "MIT OR Apache-2.0")
-))]
+#[openapi(
+    info(
+        title = "Continuo",
+        description = "Music that goes on: a music transformer as a service.",
+        license(name = "MIT OR Apache-2.0")
+    ),
+    components(schemas(Progress))
+)]
 struct Description;
 
 /// All routes, and their description.

@@ -93,7 +93,7 @@ pub fn installed(size: ModelSize) -> bool {
 
 /// How to install a size.
 pub fn remedy(size: ModelSize) -> String {
-    format!("install it with `hf download stanford-crfm/music-{}-800k`", size.name())
+    format!("install it with `continuo models fetch {}`", size.name())
 }
 
 fn absent(size: ModelSize) -> Failure {

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use continuo_remote::wire::{Predict, Prediction, Problem, Progress, Task};
+use continuo_remote::wire::{Predict, Prediction, Problem, Progress, StreamEvent, Task};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -27,7 +27,7 @@ const PACE: f64 = 6.0;
 #[utoipa::path(
     post, path = "/generate/stream", request_body = Predict,
     responses(
-        (status = 200, body = Progress, content_type = "text/event-stream",
+        (status = 200, body = StreamEvent, content_type = "text/event-stream",
          description = "server-sent events; the data of each is a Progress"),
         (status = "default", body = Problem)
     )

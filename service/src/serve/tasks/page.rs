@@ -3,12 +3,13 @@
 //! For models that count in 10 ms a file is brought to that clock first, as the reference does: 50 ticks a beat
 //! at 120 beats a minute.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use continuo_inference::midi::Midi;
 use continuo_inference::{Event, Model, TimeFrame, compound};
 use continuo_music::frame::Frame;
-use continuo_timeline::{Beats, Bpm, Note, Velocity};
+use continuo_timeline::{Beats, Bpm, Channel, Instrument, Note, Velocity};
 
 use super::super::failure::Failure;
 use crate::placing::Placing;
@@ -16,6 +17,8 @@ use crate::song::Song;
 
 /// Ticks of 10 ms in a beat at 120 beats a minute.
 const CLOCK: f64 = 50.0;
+/// Notes that are so near in beats may meet in a file.
+const EDGE: f64 = 1.0 / 480.0;
 /// Longest file that is read, in seconds.
 const LONGEST: f64 = 6.0 * 3600.0;
 
@@ -66,12 +69,35 @@ impl Page {
     pub fn sheet(&self, events: &[Event]) -> Sheet {
         let placing = Placing::new(&self.song, self.frame, self.span.1, &self.joining);
         let mut answer: Vec<Note> = events.iter().map(|event| self.shaded(placing.note(event))).collect();
+        self.part(&placing, &mut answer);
         answer.extend(&self.fixed);
         let bytes = self.song.with_answer(&answer, self.until);
         let mut notes = self.song.notes.clone();
         notes.extend(answer);
         notes.sort_by(|a, b| a.at.0.total_cmp(&b.at.0).then(a.key.cmp(&b.key)));
         Sheet { bytes, notes }
+    }
+
+    /// Gives new notes that would sound together with an old one of the same channel and key a channel of their
+    /// own: the end of one would else be taken for that of the other. Where no channel is free they go.
+    fn part(&self, placing: &Placing<'_>, answer: &mut Vec<Note>) {
+        let mut old: HashMap<(u8, u8), Vec<(f64, f64)>> = HashMap::new();
+        for note in self.song.notes.iter().chain(&self.fixed) {
+            old.entry((note.channel.0, note.key.0)).or_default().push((note.at.0, note.at.0 + note.len.0));
+        }
+        let mut free = placing.free().into_iter();
+        let mut spare: HashMap<Instrument, Option<Channel>> = HashMap::new();
+        answer.retain_mut(|note| {
+            let (from, to) = (note.at.0, note.at.0 + note.len.0);
+            let meets = |(start, end): &(f64, f64)| *start < to + EDGE && from < *end + EDGE;
+            let stays = !old.get(&(note.channel.0, note.key.0)).is_some_and(|list| list.iter().any(meets));
+            if stays || note.instrument.is_drums() {
+                return true;
+            }
+            let other = *spare.entry(note.instrument).or_insert_with(|| free.next());
+            note.channel = other.unwrap_or(note.channel);
+            other.is_some()
+        });
     }
 
     /// As loud as is wished for.

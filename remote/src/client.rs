@@ -1,0 +1,197 @@
+//! Typed calls to the service. Each waits for its answer; not for a thread that runs asynchronous tasks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::runtime::Runtime;
+use tokio::task::AbortHandle;
+
+use crate::Error;
+use crate::wire::{
+    Batch, BatchResults, Health, Job, JobAccepted, Models, Predict, Prediction, Problem, ProblemKind,
+};
+
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(3);
+/// How long an answer may take beyond what the service itself allows.
+const ANSWER: Duration = Duration::from_secs(600);
+
+/// How long the end of the thread is waited for; a name that is being looked up may hold it.
+const END: Duration = Duration::from_secs(2);
+
+/// A service, and the thread that speaks with it.
+#[derive(Clone)]
+pub struct Client {
+    link: Link,
+    thread: Arc<Thread>,
+}
+
+/// Where requests go. What runs on the thread holds this and not the thread, so that it never ends itself.
+#[derive(Clone)]
+pub(crate) struct Link {
+    http: reqwest::Client,
+    address: String,
+    token: Option<String>,
+}
+
+/// The thread, ended with its last user.
+struct Thread(Option<Runtime>);
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_timeout(END);
+        }
+    }
+}
+
+impl Client {
+    /// For `address` ("http://host:2011"), with the token that it wants, if it wants one. Nothing is sent yet.
+    pub fn new(address: &str, token: Option<&str>) -> Result<Self, Error> {
+        let address = address.trim_end_matches('/').to_owned();
+        let wrong = || Error::Address { address: address.clone() };
+        let url = reqwest::Url::parse(&address).map_err(|_| wrong())?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return Err(wrong());
+        }
+        // Another user of the library may have chosen already; then that one does.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let strange = |why: String| Error::Strange { address: address.clone(), why };
+        let http = reqwest::Client::builder().connect_timeout(CONNECT).no_proxy().build();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("continuo-remote")
+            .enable_all()
+            .build();
+        let http = http.map_err(|error| strange(error.to_string()))?;
+        let runtime = runtime.map_err(|error| strange(error.to_string()))?;
+        let link = Link { http, address: address.clone(), token: token.map(String::from) };
+        Ok(Self { link, thread: Arc::new(Thread(Some(runtime))) })
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> &str {
+        &self.link.address
+    }
+
+    /// Whether it is up.
+    pub fn health(&self) -> Result<Health, Error> {
+        self.wait(self.link.ask(Method::GET, "/health", None::<&()>))
+    }
+
+    /// Its models.
+    pub fn models(&self) -> Result<Models, Error> {
+        self.wait(self.link.ask(Method::GET, "/models", None::<&()>))
+    }
+
+    /// One request, one answer.
+    pub fn predict(&self, request: &Predict) -> Result<Prediction, Error> {
+        self.wait(self.link.ask(Method::POST, "/predict", Some(request)))
+    }
+
+    /// Several requests at once.
+    pub fn batch(&self, batch: &Batch) -> Result<BatchResults, Error> {
+        self.wait(self.link.ask(Method::POST, "/batch", Some(batch)))
+    }
+
+    /// Asks for now and fetches later.
+    pub fn create_job(&self, request: &Predict) -> Result<JobAccepted, Error> {
+        self.wait(self.link.ask(Method::POST, "/jobs", Some(request)))
+    }
+
+    /// How a job stands; waits up to `seconds`, 60 at most, for its end.
+    pub fn job(&self, id: &str, seconds: f64) -> Result<Job, Error> {
+        self.wait(self.link.ask(Method::GET, &format!("/jobs/{id}?wait={seconds}"), None::<&()>))
+    }
+
+    /// Calls a job or a stream off.
+    pub fn cancel(&self, id: &str) -> Result<Job, Error> {
+        self.wait(self.link.ask(Method::DELETE, &format!("/jobs/{id}"), None::<&()>))
+    }
+
+    /// A file by its hash.
+    pub fn file(&self, hash: &str) -> Result<Vec<u8>, Error> {
+        self.wait(async {
+            let request = self.link.request(Method::GET, &format!("/cas/{hash}"));
+            let response = self.link.send(request).await?;
+            response.bytes().await.map(|bytes| bytes.to_vec()).map_err(|error| self.link.away(&error))
+        })
+    }
+
+    /// Where requests go.
+    pub(crate) fn link(&self) -> Link {
+        self.link.clone()
+    }
+
+    /// Does something on the thread; it can be called off.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> Option<AbortHandle> {
+        self.thread.0.as_ref().map(|runtime| runtime.spawn(work).abort_handle())
+    }
+
+    fn wait<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        match &self.thread.0 {
+            Some(runtime) => runtime.block_on(work),
+            None => Err(Error::Away { address: self.link.address.clone(), why: "the client ended".into() }),
+        }
+    }
+}
+
+impl Link {
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.address));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    /// An answer, if it is a good one.
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
+        let response = request.send().await.map_err(|error| self.away(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status().as_u16();
+        let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
+        let retry_after = header.and_then(|value| value.parse().ok());
+        let problem = response.json::<Problem>().await.unwrap_or_else(|_| Problem {
+            error: ProblemKind::InvalidRequest,
+            message: format!("status {status}"),
+            ..Problem::default()
+        });
+        Err(Error::Refused { address: self.address.clone(), status, retry_after, problem: Box::new(problem) })
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<T, Error> {
+        let mut request = self.request(method, path).timeout(ANSWER);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = self.send(request).await?;
+        let strange =
+            |error: reqwest::Error| Error::Strange { address: self.address.clone(), why: error.to_string() };
+        response.json().await.map_err(strange)
+    }
+
+    pub(crate) fn away(&self, error: &reqwest::Error) -> Error {
+        let mut why = error.to_string();
+        let mut cause = std::error::Error::source(error);
+        while let Some(deeper) = cause {
+            why = deeper.to_string();
+            cause = deeper.source();
+        }
+        Error::Away { address: self.address.clone(), why }
+    }
+}

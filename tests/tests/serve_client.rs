@@ -1,0 +1,155 @@
+//! The client in Rust against the real service: typed calls, notes as they are made, and a service that goes away.
+
+mod serving;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+use continuo_remote::wire::{
+    Batch, JobState, NoteLine, Notes, Operation, Predict, ProblemKind, Task, WireNote,
+};
+use continuo_remote::{Answer, Client, Error, Remote, State, Step};
+use continuo_timeline::Event;
+use serving::Serving;
+
+fn drained(mut answer: Answer) -> (Vec<Event>, Step) {
+    let mut notes = Vec::new();
+    loop {
+        match answer.wait_for(Duration::from_secs(1)) {
+            Step::Note(event) => notes.push(event),
+            Step::Pending => {}
+            last => return (notes, last),
+        }
+    }
+}
+
+fn prompt() -> Notes {
+    Notes { end: 768, instruments: Some(vec![0]), seed: 5, ..Notes::default() }
+}
+
+#[test]
+fn calls_are_typed() {
+    let Some(service) = Serving::new("typed", &["--token", "t"]) else { return };
+    let client = Client::new(&service.url, Some("t")).unwrap();
+    assert_eq!(client.health().unwrap().service, "anticipatory");
+    assert!(client.models().unwrap().models.contains_key("default"));
+    let request = Predict { length_seconds: Some(3.0), seed: Some(1), ..Predict::default() };
+    let done = client.predict(&request).unwrap();
+    let hash = done.output_hash.unwrap();
+    assert!(client.file(&hash).unwrap().starts_with(b"MThd"));
+    let job = client.create_job(&request).unwrap();
+    let job = client.job(&job.job_id, 60.0).unwrap();
+    assert_eq!((job.status, job.result.unwrap().output_hash), (JobState::Complete, Some(hash.clone())));
+    let operation = Operation { id: Some("a".into()), request: request.clone(), params: None };
+    let batch = client.batch(&Batch { operations: vec![operation] }).unwrap();
+    assert_eq!(batch.results[0].output_hash, Some(hash));
+    let wrong = Predict { task: Task::Continue, ..request.clone() };
+    match client.predict(&wrong) {
+        Err(Error::Refused { status: 422, problem, .. }) => {
+            assert_eq!(problem.error, ProblemKind::InvalidRequest);
+        }
+        other => panic!("{other:?}"),
+    }
+    let stranger = Client::new(&service.url, None).unwrap();
+    assert!(matches!(stranger.predict(&request), Err(Error::Refused { status: 401, .. })));
+    assert!(matches!(Client::new("ftp://x", None), Err(Error::Address { .. })));
+}
+
+#[test]
+fn notes_come_as_they_are_made() {
+    let Some(service) = Serving::new("made", &[]) else { return };
+    let remote = Remote::new(Client::new(&service.url, None).unwrap());
+    let (first, end) = drained(remote.answer(prompt()));
+    assert_eq!(end, Step::Done);
+    assert!(!first.is_empty() && first.is_sorted_by_key(|event| event.onset));
+    assert!(matches!(remote.state(), State::Ready { .. }), "{:?}", remote.state());
+    assert_eq!(drained(remote.answer(prompt())).0, first);
+    let refused = drained(remote.answer(Notes { end: -1, ..prompt() }));
+    assert!(matches!(refused.1, Step::Failed(_)));
+    // Dropped after the first note, it leaves the service free.
+    let mut long = remote.answer(Notes { end: 100_000, ..prompt() });
+    while !matches!(long.wait_for(Duration::from_secs(1)), Step::Note(_)) {}
+    drop(long);
+    assert_eq!(drained(remote.answer(prompt())).0, first);
+}
+
+/// A way to the service that breaks after so many bytes, the first time.
+fn breaking(to: &str, after: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let to = to.to_owned();
+    std::thread::spawn(move || {
+        let mut left = Some(after);
+        for near in listener.incoming().map_while(Result::ok) {
+            let far = TcpStream::connect(&to).unwrap();
+            let notes = passed(near, far, left);
+            if notes {
+                left = None;
+            }
+        }
+    });
+    address
+}
+
+/// Passes one connection on; whether it asked for notes. Breaks off those after `most` bytes.
+fn passed(mut near: TcpStream, mut far: TcpStream, most: Option<usize>) -> bool {
+    let mut head = vec![0; 4096];
+    let size = near.read(&mut head).unwrap_or(0);
+    let notes = head.starts_with(b"POST /v1/notes");
+    let _ = far.write_all(&head[..size]);
+    let (mut from, mut to) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+    let up = std::thread::spawn(move || {
+        let _ = std::io::copy(&mut from, &mut to);
+    });
+    let mut down = move || {
+        let limit = if notes { most } else { None };
+        let _ =
+            std::io::copy(&mut Read::by_ref(&mut far).take(limit.unwrap_or(usize::MAX) as u64), &mut near);
+        let _ = near.shutdown(std::net::Shutdown::Both);
+        let _ = far.shutdown(std::net::Shutdown::Both);
+    };
+    if notes && most.is_some() {
+        down();
+        let _ = up.join();
+    } else {
+        std::thread::spawn(down);
+    }
+    notes
+}
+
+#[test]
+fn an_answer_goes_on_over_a_connection_that_broke() {
+    let Some(service) = Serving::new("broke", &[]) else { return };
+    let direct = Remote::new(Client::new(&service.url, None).unwrap());
+    let (whole, _) = drained(direct.answer(prompt()));
+    for after in [100, 700, 1500] {
+        let way = breaking(service.address(), after);
+        let remote = Remote::new(Client::new(&way, None).unwrap());
+        assert_eq!(drained(remote.answer(prompt())), (whole.clone(), Step::Done), "after {after} bytes");
+    }
+}
+
+#[test]
+fn a_service_that_is_not_there_is_told_as_such() {
+    // A port that was free a moment ago.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let client = Client::new(&format!("http://127.0.0.1:{port}"), None).unwrap();
+    assert!(matches!(client.health(), Err(Error::Away { .. })));
+    let remote = Remote::new(client);
+    let (notes, end) = drained(remote.answer(prompt()));
+    assert!(notes.is_empty());
+    match end {
+        Step::Failed(why) => assert!(why.contains("continuo serve"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(remote.state(), State::Away { .. }));
+}
+
+#[test]
+fn lines_are_read_as_they_are_written() {
+    let note = WireNote { onset: 1, duration: 2, instrument: 3, key: 4 };
+    let text = serde_json::to_string(&NoteLine::Note { note }).unwrap();
+    assert_eq!(text, r#"{"type":"note","onset":1,"duration":2,"instrument":3,"key":4}"#);
+    assert_eq!(serde_json::from_str::<NoteLine>(&text).unwrap(), NoteLine::Note { note });
+}

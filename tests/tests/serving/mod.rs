@@ -1,0 +1,224 @@
+//! The real `continuo serve`, asked over real sockets.
+#![allow(dead_code)] // each test file uses its part
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use continuo_inference::compound::{self, Compound};
+use continuo_inference::midi::Midi;
+use continuo_tests::require;
+use serde_json::Value;
+use ureq::Agent;
+
+/// The binary beside this test's folder, as `cargo test --workspace` leaves it.
+pub fn binary(test: &str) -> Option<PathBuf> {
+    let folder = std::env::current_exe().unwrap();
+    let path = folder.parent()?.parent()?.join(format!("continuo{}", std::env::consts::EXE_SUFFIX));
+    let there = path.exists();
+    require::have(test, "binary", there, "make it with `cargo build -p continuo-service`").then_some(path)
+}
+
+/// A service on a free port. Its home is a folder of its own, so that no model of this machine is found.
+pub struct Serving {
+    child: Child,
+    pub url: String,
+    pub home: PathBuf,
+    /// What it says on stderr after the first line.
+    said: Option<BufReader<std::process::ChildStderr>>,
+}
+
+/// Status, headers and body of an answer.
+pub struct Answer {
+    pub status: u16,
+    pub headers: ureq::http::HeaderMap,
+    pub body: Value,
+    pub text: String,
+}
+
+pub fn agent() -> Agent {
+    Agent::config_builder().http_status_as_error(false).build().into()
+}
+
+impl Serving {
+    pub fn new(test: &str, arguments: &[&str]) -> Option<Self> {
+        let home = std::env::temp_dir().join(format!("continuo-serve-{}-{test}", std::process::id()));
+        std::fs::create_dir_all(&home).unwrap();
+        Self::at(test, home, arguments)
+    }
+
+    pub fn at(test: &str, home: PathBuf, arguments: &[&str]) -> Option<Self> {
+        let mut child = Command::new(binary(test)?)
+            .args(["serve", "--port", "0"])
+            .args(if arguments.contains(&"--rate-limit") { &[][..] } else { &["--rate-limit", "0"] })
+            .args(arguments)
+            .env("HOME", &home)
+            .env("XDG_DATA_HOME", home.join("data"))
+            .env("HF_HUB_CACHE", home.join("hub"))
+            .env_remove("CONTINUO_TOKEN")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        said.read_line(&mut line).unwrap();
+        let url = line.split_whitespace().find(|word| word.starts_with("http://"));
+        let url = url.unwrap_or_else(|| panic!("{test}: it said {line:?}")).to_owned();
+        Some(Self { child, url, home, said: Some(said) })
+    }
+
+    pub fn address(&self) -> &str {
+        self.url.strip_prefix("http://").unwrap()
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        read(agent().get(format!("{}{path}", self.url)).call())
+    }
+
+    pub fn delete(&self, path: &str) -> Answer {
+        read(agent().delete(format!("{}{path}", self.url)).call())
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        self.post_with(path, body, &[])
+    }
+
+    pub fn post_with(&self, path: &str, body: &Value, headers: &[(&str, &str)]) -> Answer {
+        let mut request =
+            agent().post(format!("{}{path}", self.url)).header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        read(request.send(body.to_string()))
+    }
+
+    /// `/predict`, which must succeed.
+    pub fn predict(&self, body: &Value) -> Value {
+        let answer = self.post("/predict", body);
+        assert_eq!(answer.status, 200, "{body}: {}", answer.text);
+        answer.body
+    }
+
+    /// Lines of a stream as they come.
+    pub fn stream(&self, path: &str, body: &Value) -> impl Iterator<Item = String> + use<> {
+        let request = agent().post(format!("{}{path}", self.url)).header("content-type", "application/json");
+        let response = request.send(body.to_string()).unwrap();
+        assert_eq!(response.status(), 200);
+        BufReader::new(response.into_body().into_reader()).lines().map_while(Result::ok)
+    }
+
+    /// Documents of a server-sent stream as they come.
+    pub fn events(&self, path: &str, body: &Value) -> impl Iterator<Item = Value> + use<> {
+        let data = |line: String| line.strip_prefix("data: ").map(|text| serde_json::from_str(text).unwrap());
+        self.stream(path, body).filter_map(data)
+    }
+
+    /// Bytes as they are, and what comes back until the service closes.
+    pub fn raw(&self, bytes: &[u8]) -> String {
+        let mut socket = TcpStream::connect(self.address()).unwrap();
+        socket.write_all(bytes).unwrap();
+        let mut text = Vec::new();
+        let _ = socket.read_to_end(&mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Tells it to stop; gives its exit status and what it said.
+    #[cfg(unix)]
+    pub fn stop(&mut self) -> (ExitStatus, String) {
+        let done = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(done.success());
+        self.wait()
+    }
+
+    pub fn wait(&mut self) -> (ExitStatus, String) {
+        let status = self.child.wait().unwrap();
+        let mut text = String::new();
+        self.said.take().unwrap().read_to_string(&mut text).unwrap();
+        let mut printed = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
+        (status, text + &printed)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let mut text = String::new();
+        if std::thread::panicking()
+            && let Some(said) = &mut self.said
+            && said.read_to_string(&mut text).is_ok()
+        {
+            eprintln!("the service said:\n{text}");
+        }
+        let _ = std::fs::remove_dir_all(&self.home);
+    }
+}
+
+fn read(done: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
+    let mut response = done.unwrap_or_else(|error| panic!("no answer: {error}"));
+    let bytes = response.body_mut().with_config().limit(100 << 20).read_to_vec().unwrap();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Answer {
+        status: response.status().as_u16(),
+        headers: response.headers().clone(),
+        body: serde_json::from_str(&text).unwrap_or(Value::Null),
+        text,
+    }
+}
+
+impl Answer {
+    /// Fails unless it is a problem of this status and kind, in the shape of all problems.
+    pub fn is_problem(&self, status: u16, kind: &str) -> &Self {
+        assert_eq!((self.status, self.body["error"].as_str()), (status, Some(kind)), "{}", self.text);
+        assert!(self.body["message"].as_str().is_some_and(|text| !text.is_empty()), "{}", self.text);
+        assert!(self.body["details"].is_object() && self.body["suggestions"].is_array(), "{}", self.text);
+        assert!(self.body["detail"].is_array(), "{}", self.text);
+        let id = self.headers.get("x-request-id").unwrap().to_str().unwrap();
+        assert_eq!(self.body["request_id"], id);
+        let stamp = self.body["timestamp"].as_str().unwrap();
+        assert!(stamp.len() == 20 && stamp.ends_with('Z'), "{stamp}");
+        self
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+pub fn encode(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+pub fn phrase(name: &str) -> Vec<u8> {
+    std::fs::read(require::root().join("tests/phrases").join(name)).unwrap()
+}
+
+/// Notes of a file in base64, in ticks of 10 ms: read as the reference reads them.
+pub fn notes(midi: &Value) -> Vec<Compound> {
+    let bytes = STANDARD.decode(midi.as_str().expect("MIDI in base64")).unwrap();
+    notes_of(&bytes)
+}
+
+pub fn notes_of(bytes: &[u8]) -> Vec<Compound> {
+    let mut notes = compound::from_midi(&Midi::parse(bytes).unwrap());
+    notes.sort_by_key(|note| (note.onset, note.instrument, note.key));
+    notes
+}
+
+/// A file of notes (onset, duration, key, instrument) in ticks of 10 ms.
+pub fn file(notes: &[(i64, i64, u8, u8)]) -> Vec<u8> {
+    let note = |&(onset, duration, key, instrument): &(i64, i64, u8, u8)| Compound {
+        onset,
+        duration,
+        key,
+        instrument,
+        velocity: 80,
+    };
+    compound::to_midi(&notes.iter().map(note).collect::<Vec<_>>()).unwrap()
+}
