@@ -286,10 +286,14 @@ impl Mind {
     }
 
     /// A note of the newest plan; the first of them ends the plan before.
-    fn plan(&mut self, note: Note, epoch: Epoch, waited: Option<f64>) {
+    fn plan(&mut self, mut note: Note, epoch: Epoch, waited: Option<f64>) {
         if let Some(seconds) = waited {
             self.pace.waited(seconds);
-            self.take_over();
+            if self.waits_for_a_plan() {
+                self.take_over();
+            } else {
+                note.at.0 += self.put_off(&note);
+            }
         }
         if self.from.is_some_and(|from| note.at.0 < from.0 - 1e-9) {
             // Its place is past: it is no note of the answer.
