@@ -34,6 +34,7 @@ fn tick_of(step: u32, offline: bool) -> ToWorker {
         at: Beats(at),
         song: Beats(at),
         bar: Beats((at / 4.0 + 1e-9).floor() * 4.0),
+        wrap: None,
         meter: Meter::COMMON,
         tempo: Bpm(120.0),
         playing: true,

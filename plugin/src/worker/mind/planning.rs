@@ -69,6 +69,7 @@ impl Mind {
             Quantise::None | Quantise::Beat if !on_a_line => 1.0,
             Quantise::TwoBars => 2.0 * bar,
             Quantise::FourBars => 4.0 * bar,
+            Quantise::LoopStart => tick.wrap.map_or(bar, |(_, length)| length.0.max(1.0)),
             _ => bar,
         };
         let beats = ((late + MARGIN) / step).ceil() * step;
