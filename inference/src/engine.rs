@@ -4,10 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use continuo_timeline::Event;
-use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, unbounded};
 
 use crate::{Error, Model, Prompt, Session, priority};
 
@@ -160,6 +160,18 @@ impl Answer {
         }
         let step = self.notes.recv().unwrap_or_else(|_| Step::Failed("the engine stopped".into()));
         self.seen(step)
+    }
+
+    /// Waits for the next step, but no longer than `most`: then it is [`Step::Pending`].
+    pub fn wait_for(&mut self, most: Duration) -> Step {
+        if self.over {
+            return Step::Done;
+        }
+        match self.notes.recv_timeout(most) {
+            Ok(step) => self.seen(step),
+            Err(RecvTimeoutError::Timeout) => Step::Pending,
+            Err(RecvTimeoutError::Disconnected) => self.seen(Step::Failed("the engine stopped".into())),
+        }
     }
 
     fn seen(&mut self, step: Step) -> Step {

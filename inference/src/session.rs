@@ -29,6 +29,10 @@ pub struct Prompt {
     pub end: i32,
     /// The answer's first onset is here or before, where the model may place one at all.
     pub first_by: Option<i32>,
+    /// Onsets that the answer has, each of them and no others, where it is long enough.
+    pub onsets: Option<Vec<i32>>,
+    /// How far in semitones an instrument that is no drum kit goes from one note to the next at most.
+    pub leap: Option<u8>,
     /// What is forbidden, and how much is wanted.
     pub constraints: Constraints,
     /// Instruments allowed in the answer, 0 to 128; those of the history if `None`.
@@ -50,6 +54,8 @@ impl Default for Prompt {
             start: 0,
             end: 0,
             first_by: None,
+            onsets: None,
+            leap: None,
             constraints: Constraints::default(),
             instruments: None,
             max_per_onset: 6,
@@ -177,6 +183,31 @@ impl Session {
 
     /// Draws onset, duration and note; `None` when the onset is past the end.
     fn triplet(&mut self, ask: &mut Ask) -> Result<Option<Triplet>, Error> {
+        let onset = match self.drawn_onset(ask)? {
+            Some(onset) if onset < ask.prompt.end => onset,
+            _ => return Ok(None),
+        };
+        if ask.prompt.onsets.is_some() && onset > ask.now + v::REST_EVERY {
+            let onset = ask.now + v::REST_EVERY;
+            return Ok(Some(Triplet { onset, duration: 0, note: v::REST, control: false }));
+        }
+        self.push(&[v::TIME + u32::try_from(onset - ask.offset).unwrap_or(0).min(v::MAX_TIME - 1)])?;
+        let duration = self.pick(ask, &[v::DUR..v::DUR + v::MAX_DUR])?;
+        self.push(&[duration])?;
+        let voices = self.voices(ask, onset);
+        let note = self.pick_biased(ask, &voices, &Self::key_bias(ask, &voices))?;
+        self.push(&[note])?;
+        let duration = i32::try_from(duration - v::DUR).unwrap_or(0);
+        Ok(Some(Triplet { onset, duration, note, control: false }))
+    }
+
+    /// Draws an onset; where they are listed, whether there is another note on this one before the next.
+    fn drawn_onset(&mut self, ask: &mut Ask) -> Result<Option<i32>, Error> {
+        let stays = match &ask.prompt.onsets {
+            Some(list) if list.contains(&ask.now) && ask.given > 0 && !ask.is_full() => true,
+            Some(_) => return Ok(ask.next_listed()),
+            None => false,
+        };
         let mut first = ask.now.max(ask.prompt.start);
         if first == ask.now && ask.is_full() {
             first += 1;
@@ -187,17 +218,7 @@ impl Session {
         let bias = ask.prompt.constraints.onset_bias(ticks, ask.now, self.beat(), rest);
         let time = self.pick_biased(ask, &[onsets], &bias)?;
         let onset = ask.offset + i32::try_from(time - v::TIME).unwrap_or(0);
-        if onset >= ask.prompt.end {
-            return Ok(None);
-        }
-        self.push(&[time])?;
-        let duration = self.pick(ask, &[v::DUR..v::DUR + v::MAX_DUR])?;
-        self.push(&[duration])?;
-        let voices = self.voices(ask, onset);
-        let note = self.pick_biased(ask, &voices, &Self::key_bias(ask, &voices))?;
-        self.push(&[note])?;
-        let duration = i32::try_from(duration - v::DUR).unwrap_or(0);
-        Ok(Some(Triplet { onset, duration, note, control: false }))
+        Ok(if stays && onset > ask.now { ask.next_listed() } else { Some(onset) })
     }
 
     /// Rows of the onsets from `first`. Models in beats are trained with a REST in each silence, so that no
@@ -238,7 +259,7 @@ impl Session {
         if stands && !ask.prompt.constraints.allows_onset(onset, self.beat()) {
             rows.clear();
         }
-        if stands {
+        if stands && ask.prompt.onsets.is_none() {
             rows.push(v::REST..v::REST + 1);
         }
         rows
@@ -246,12 +267,14 @@ impl Session {
 
     /// What the player's limits add to the logits of these rows.
     fn key_bias(ask: &Ask, rows: &[Range<u32>]) -> Vec<f32> {
-        let free = |row: u32| {
+        let free = |row: u32, leaps: bool| {
             let (instrument, key) = voice(row);
-            row == v::REST || ask.prompt.constraints.allows(instrument, key)
+            let near = leaps || ask.is_near(instrument, key);
+            row == v::REST || ask.prompt.constraints.allows(instrument, key) && near
         };
-        let all = rows.iter().cloned().flatten();
-        all.map(|row| if free(row) { 0.0 } else { f32::NEG_INFINITY }).collect()
+        let all = || rows.iter().cloned().flatten();
+        let stuck = ask.prompt.leap.is_some() && !all().any(|row| free(row, false));
+        all().map(|row| if free(row, stuck) { 0.0 } else { f32::NEG_INFINITY }).collect()
     }
 
     /// Draws one of `rows`, which ascend.
@@ -389,6 +412,23 @@ impl Ask {
         self.here.push((instrument, key));
         self.given += 1;
         Event { onset: triplet.onset, duration: triplet.duration, instrument, key }
+    }
+
+    /// The listed onset after this one, or the first of the answer.
+    fn next_listed(&self) -> Option<i32> {
+        let from = if self.given > 0 { self.now + 1 } else { self.prompt.start.max(self.now) };
+        let listed = self.prompt.onsets.iter().flatten().copied();
+        listed.filter(|onset| *onset >= from).min()
+    }
+
+    /// Whether an instrument may go to a key from its last note.
+    fn is_near(&self, instrument: Instrument, key: Key) -> bool {
+        let Some(leap) = self.prompt.leap.filter(|_| !instrument.is_drums()) else { return true };
+        let own = |triplet: &&Triplet| {
+            !triplet.control && triplet.note != v::REST && voice(triplet.note).0 == instrument
+        };
+        let last = self.window.iter().rev().find(own);
+        last.is_none_or(|last| voice(last.note).1.0.abs_diff(key.0) <= leap)
     }
 
     /// Whether no note can be added to the newest onset.

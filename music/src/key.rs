@@ -18,6 +18,11 @@ pub fn name(notes: &[Note]) -> String {
     })
 }
 
+/// Name of a tonic as [`name`] has it: 0 is "C".
+pub fn tonic(class: usize) -> Option<&'static str> {
+    NAMES.get(class).copied()
+}
+
 /// Pitch classes of the key and of the notes themselves, a bit each, C lowest; all if there is no key.
 pub fn scale(notes: &[Note]) -> u16 {
     let Some((tonic, major)) = find(notes) else { return 0xFFF };

@@ -30,7 +30,7 @@ impl Embed {
     /// Runs the command.
     pub fn run(&self) -> Result<Value> {
         let model = models::load(self.model.as_deref())?;
-        let tokens = tasks::tokens(&events(&model, &self.input)?);
+        let tokens = tasks::tokens(&read(&model, &self.input)?);
         let embedding = tasks::embed(&model, &tokens, self.layer)?;
         let used = tokens.len().min(model.positions());
         Ok(json!({ "model": model.name(), "layer": self.layer, "tokens": used, "embedding": embedding }))
@@ -52,21 +52,26 @@ impl Score {
     #[allow(clippy::cast_precision_loss)] // notes are thousands
     pub fn run(&self) -> Result<Value> {
         let model = models::load(self.model.as_deref())?;
-        let nats = tasks::score(&model, &events(&model, &self.input)?)?;
+        let nats = tasks::score(&model, &read(&model, &self.input)?)?;
         let mean = nats.iter().sum::<f64>() / nats.len().max(1) as f64;
         Ok(json!({ "model": model.name(), "events": nats.len(), "nats_per_event": mean, "nats": nats }))
     }
 }
 
 /// The notes of a file as the model counts them: as the reference does for models in seconds.
-fn events(model: &Model, path: &Path) -> Result<Vec<Event>> {
+fn read(model: &Model, path: &Path) -> Result<Vec<Event>> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    events(model, path, &bytes)
+}
+
+/// The same of bytes; `path` is what errors call them.
+pub fn events(model: &Model, path: &Path, bytes: &[u8]) -> Result<Vec<Event>> {
     if matches!(model.frame(), TimeFrame::Beats { .. }) {
-        let song = Song::read(path)?;
+        let song = Song::parse(path, bytes.to_vec())?;
         let origin = song.bar_before(song.notes.first().map_or(Beats(0.0), |note| note.at));
         return Ok(playing::frame(model, &song, origin, origin).events(&song.notes));
     }
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let midi = Midi::parse(&bytes).with_context(|| path.display().to_string())?;
+    let midi = Midi::parse(bytes).with_context(|| path.display().to_string())?;
     let tokens = compound::to_events(&compound::from_midi(&midi));
     let notes = compound::from_events(&tokens, compound::Fold::ByNote)?;
     let event = |note: compound::Compound| -> Result<Event> {

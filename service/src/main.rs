@@ -15,6 +15,7 @@ mod placing;
 mod playing;
 mod render;
 mod roll;
+mod serve;
 mod tokens;
 mod varying;
 
@@ -56,6 +57,8 @@ enum Command {
     Logits(exact::Logits),
     /// Generate tokens exactly as the reference does.
     Sample(exact::Sample),
+    /// The same over HTTP, for other programs and machines.
+    Serve(serve::Serve),
     /// The models on this machine.
     #[command(subcommand)]
     Models(models::Models),
@@ -73,6 +76,7 @@ fn main() -> std::process::ExitCode {
         Command::Tokens(command) => Ok(command.run()),
         Command::Logits(command) => command.run(),
         Command::Sample(command) => command.run(),
+        Command::Serve(command) => command.run(),
         Command::Models(command) => command.run(),
     };
     match done {

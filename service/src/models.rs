@@ -88,7 +88,8 @@ impl Found {
     }
 }
 
-fn resolve(name: &str) -> Result<PathBuf> {
+/// Where a model of that name lies.
+pub fn resolve(name: &str) -> Result<PathBuf> {
     if name == "default" {
         bail!("the default model is built in and has no path");
     }
@@ -150,7 +151,7 @@ fn found() -> Vec<Found> {
 }
 
 /// Where a user puts models.
-fn folder() -> PathBuf {
+pub fn folder() -> PathBuf {
     let home = || PathBuf::from(variable("HOME").or_else(|| variable("USERPROFILE")).unwrap_or_default());
     let shared = variable("XDG_DATA_HOME").map_or_else(|| home().join(".local/share"), PathBuf::from);
     shared.join("continuo/models")

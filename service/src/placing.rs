@@ -57,6 +57,11 @@ impl<'a> Placing<'a> {
         self.parts.push(Part { instrument, channel, dynamics });
     }
 
+    /// The channel of an instrument that plays.
+    pub fn channel(&self, instrument: Instrument) -> Option<Channel> {
+        self.parts.iter().find(|part| part.instrument == instrument).map(|part| part.channel)
+    }
+
     /// How loud these notes of the song are.
     fn dynamics(&self, notes: &[Note]) -> Dynamics {
         Dynamics::of(notes, Beats(0.0), self.song.meter(Beats(0.0)).1.bar().0)

@@ -85,7 +85,7 @@ impl Playing {
 
     /// Writes `song` with `answer`, and what else was asked for; gives the report.
     pub fn finish(&self, song: &Song, answer: &[Note], model: &Model) -> Result<Value> {
-        std::fs::write(&self.output, song.with_answer(answer)).with_context(|| {
+        std::fs::write(&self.output, song.with_answer(answer, None)).with_context(|| {
             format!("cannot write {}; check the folder and its rights", self.output.display())
         })?;
         self.render(song, answer)?;

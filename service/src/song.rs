@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::cut::cut;
+use crate::cut::{cut, head};
 use continuo_inference::compound::to_score;
 use continuo_timeline::{Beats, Bpm, Channel, Instrument, Key, Meter, Note, Velocity};
 use midly::{Format, Header, MetaMessage, MidiMessage, Smf, Timing, TrackEvent, TrackEventKind};
@@ -42,6 +42,7 @@ pub enum SongError {
 const LONGEST: f64 = 200_000.0;
 
 /// A song in beats.
+#[derive(Clone)]
 pub struct Song {
     /// Notes by onset.
     pub notes: Vec<Note>,
@@ -143,28 +144,75 @@ impl Song {
         seconds
     }
 
+    /// The beat at which so many seconds have passed.
+    pub fn beat(&self, seconds: f64) -> Beats {
+        let mut left = seconds;
+        for (index, &(from, tempo)) in self.tempos.iter().enumerate() {
+            let here = self.tempos.get(index + 1).map(|(next, _)| (next.0 - from.0) * 60.0 / tempo.0);
+            match here {
+                Some(here) if here <= left => left -= here,
+                _ => return Beats(from.0 + left * tempo.0 / 60.0),
+            }
+        }
+        Beats(0.0)
+    }
+
+    /// The song up to `to`: notes that begin there or later are gone, and so is what else channels were told.
+    pub fn head(&self, to: Beats) -> Self {
+        self.changed(|track, tick| head(track, tick(to)), |note, tick| tick(note.at) < tick(to))
+    }
+
     /// The song without the notes that begin from `from` to before `to`.
     pub fn without(&self, from: Beats, to: Beats) -> Self {
+        self.changed(
+            |track, tick| cut(track, &(tick(from)..tick(to))),
+            |note, tick| !(tick(from)..tick(to)).contains(&tick(note.at)),
+        )
+    }
+
+    /// The song with other tempos and time signatures from some beats on, in a track of their own.
+    pub fn with_changes(&self, tempos: &[(Beats, Bpm)], meters: &[(Beats, Meter)]) -> Self {
+        let mut all = self.clone();
+        if !tempos.is_empty() || !meters.is_empty() {
+            all.add(changes(tempos, meters, f64::from(self.division)));
+        }
+        tempos.iter().for_each(|(at, tempo)| replace(&mut all.tempos, *at, *tempo));
+        meters.iter().for_each(|(at, meter)| replace(&mut all.meters, *at, *meter));
+        all
+    }
+
+    fn add(&mut self, track: Vec<TrackEvent<'static>>) {
         // PANIC: the same bytes were parsed when the song was read.
         let mut smf = Smf::parse(&self.bytes).expect("parsed before");
-        let tick = |at: Beats| u64::from(ticks(at, f64::from(self.division)));
-        smf.tracks.iter_mut().for_each(|track| cut(track, &(tick(from)..tick(to))));
+        smf.header = Header::new(Format::Parallel, smf.header.timing);
+        smf.tracks.push(track);
         let mut bytes = Vec::new();
         // PANIC: writing to a Vec cannot fail.
         smf.write_std(&mut bytes).expect("a Vec grows");
-        let mut notes = self.notes.clone();
-        notes.retain(|note| !(tick(from)..tick(to)).contains(&tick(note.at)));
-        Self {
-            notes,
-            tempos: self.tempos.clone(),
-            meters: self.meters.clone(),
-            division: self.division,
-            bytes,
-        }
+        self.bytes = bytes;
     }
 
-    /// The file as it came, with `answer` in tracks of their own, one for each instrument.
-    pub fn with_answer(&self, answer: &[Note]) -> Vec<u8> {
+    /// The song with each track changed, and the notes that stay.
+    fn changed(
+        &self,
+        change: impl Fn(&mut midly::Track<'_>, &dyn Fn(Beats) -> u64),
+        stays: impl Fn(&Note, &dyn Fn(Beats) -> u64) -> bool,
+    ) -> Self {
+        // PANIC: the same bytes were parsed when the song was read.
+        let mut smf = Smf::parse(&self.bytes).expect("parsed before");
+        let tick = |at: Beats| u64::from(ticks(at, f64::from(self.division)));
+        smf.tracks.iter_mut().for_each(|track| change(track, &tick));
+        let mut bytes = Vec::new();
+        // PANIC: writing to a Vec cannot fail.
+        smf.write_std(&mut bytes).expect("a Vec grows");
+        let mut all = self.clone();
+        all.notes.retain(|note| stays(note, &tick));
+        Self { bytes, ..all }
+    }
+
+    /// The file as it came, with `answer` in tracks of their own, one for each instrument. It lasts until
+    /// `until` at least.
+    pub fn with_answer(&self, answer: &[Note], until: Option<Beats>) -> Vec<u8> {
         // PANIC: the same bytes were parsed when the song was read.
         let mut smf = Smf::parse(&self.bytes).expect("parsed before");
         smf.header = Header::new(Format::Parallel, smf.header.timing);
@@ -175,6 +223,9 @@ impl Song {
             let part: Vec<Note> =
                 answer.iter().copied().filter(|note| note.instrument == instrument).collect();
             smf.tracks.push(track(&part, instrument, f64::from(self.division)));
+        }
+        if let Some(until) = until {
+            smf.tracks.push(vec![meta(ticks(until, f64::from(self.division)), MetaMessage::EndOfTrack)]);
         }
         let mut bytes = Vec::new();
         // PANIC: writing to a Vec cannot fail.
@@ -348,4 +399,29 @@ fn midi(delta: u32, channel: u8, message: MidiMessage) -> TrackEvent<'static> {
 
 fn meta(delta: u32, message: MetaMessage<'static>) -> TrackEvent<'static> {
     TrackEvent { delta: delta.into(), kind: TrackEventKind::Meta(message) }
+}
+
+/// A track of tempos and time signatures.
+fn changes(tempos: &[(Beats, Bpm)], meters: &[(Beats, Meter)], division: f64) -> Vec<TrackEvent<'static>> {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped to 24 bits
+    let micros = |tempo: Bpm| (60e6 / tempo.0).round().clamp(1.0, 16_777_215.0) as u32;
+    let mut events: Vec<(u32, MetaMessage<'static>)> = Vec::new();
+    events.extend(tempos.iter().map(|(at, t)| (ticks(*at, division), MetaMessage::Tempo(micros(*t).into()))));
+    events.extend(meters.iter().map(|(at, meter)| {
+        #[allow(clippy::cast_possible_truncation)] // at most 5
+        let power = meter.denominator.max(1).trailing_zeros() as u8;
+        (ticks(*at, division), MetaMessage::TimeSignature(meter.numerator, power, 24, 8))
+    }));
+    events.sort_by_key(|(tick, _)| *tick);
+    let mut now = 0;
+    let mut track: Vec<TrackEvent<'static>> = events
+        .into_iter()
+        .map(|(tick, message)| {
+            let delta = tick - now;
+            now = tick;
+            meta(delta, message)
+        })
+        .collect();
+    track.push(meta(0, MetaMessage::EndOfTrack));
+    track
 }

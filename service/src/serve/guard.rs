@@ -1,0 +1,185 @@
+//! What stands before every request: its number, who may ask, how often, from which page.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::caller::{RequestId, peer, request_id};
+use super::failure::Failure;
+
+/// Who may ask, and how often.
+#[derive(Default)]
+pub struct Guard {
+    /// Digest of the token that is wanted.
+    pub token: Option<[u8; 32]>,
+    /// Only requests that name this machine itself, so that no page can reach in under a name of its own.
+    pub local_names: bool,
+    /// Origins of pages that may ask.
+    pub origins: Vec<String>,
+    /// Requests a minute of one address; 0 is no limit.
+    pub a_minute: f64,
+    /// What each address has left, and when that was so.
+    pub left: Mutex<HashMap<IpAddr, (f64, Instant)>>,
+}
+
+/// Most addresses that are remembered.
+const ADDRESSES: usize = 10_000;
+
+/// Digest of a token.
+pub fn digest(token: &str) -> [u8; 32] {
+    Sha256::digest(token).into()
+}
+
+impl Guard {
+    fn admit(&self, parts: &Parts) -> Result<(), Failure> {
+        if self.local_names && !names_this_machine(&parts.headers) {
+            let text = "the header Host names another machine; ask at 127.0.0.1 or localhost, or set a token";
+            return Err(Failure::invalid(StatusCode::FORBIDDEN, text));
+        }
+        if parts.uri.path() == "/health" {
+            return Ok(());
+        }
+        self.known(&parts.headers)?;
+        if parts.method == Method::POST { self.paced(peer(parts).ip()) } else { Ok(()) }
+    }
+
+    fn known(&self, headers: &HeaderMap) -> Result<(), Failure> {
+        let Some(wanted) = &self.token else { return Ok(()) };
+        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = given.and_then(|text| text.strip_prefix("Bearer ")).unwrap_or("");
+        if bool::from(digest(token).ct_eq(wanted)) {
+            return Ok(());
+        }
+        let text = "a token is wanted: send the header Authorization: Bearer TOKEN";
+        Err(Failure::invalid(StatusCode::UNAUTHORIZED, text))
+    }
+
+    fn paced(&self, address: IpAddr) -> Result<(), Failure> {
+        if self.a_minute <= 0.0 {
+            return Ok(());
+        }
+        let mut all = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() > ADDRESSES {
+            all.retain(|_, (_, at)| at.elapsed().as_secs() < 60);
+        }
+        let (left, at) = all.get(&address).copied().unwrap_or((self.a_minute, Instant::now()));
+        let left = (left + at.elapsed().as_secs_f64() * self.a_minute / 60.0).min(self.a_minute);
+        all.insert(address, (if left >= 1.0 { left - 1.0 } else { left }, Instant::now()));
+        if left >= 1.0 {
+            return Ok(());
+        }
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // at most a minute
+        let wait = ((1.0 - left) * 60.0 / self.a_minute).ceil().max(1.0) as u64;
+        let text = format!("this address may ask {} times a minute (--rate-limit)", self.a_minute);
+        Err(Failure::busy(text, wait))
+    }
+
+    /// The origin of a page, if it may ask.
+    fn origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        let origin = headers.get(header::ORIGIN)?;
+        self.origins.iter().any(|one| one.as_bytes() == origin.as_bytes()).then(|| origin.clone())
+    }
+}
+
+fn names_this_machine(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST).and_then(|value| value.to_str().ok()) else { return true };
+    let name = match host.strip_prefix('[') {
+        Some(six) => six.split(']').next().unwrap_or(""),
+        None => host.split(':').next().unwrap_or(""),
+    };
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Gives the request its number, and every failure its body.
+pub async fn number(mut request: Request, next: Next) -> Response {
+    let id = request_id(request.headers());
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let mut response = next.run(request).await;
+    let status = response.status();
+    if status.is_client_error() || status.is_server_error() {
+        let allow = response.headers().get(header::ALLOW).cloned();
+        let failure =
+            response.extensions_mut().remove::<Failure>().unwrap_or_else(|| Failure::of_status(status));
+        response = failure.response(&id);
+        if let Some(allow) = allow {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
+    }
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    response
+}
+
+/// Lets in who may come in.
+pub async fn admit(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let origin = guard.origin(&parts.headers);
+    let asks_leave = parts.method == Method::OPTIONS && origin.is_some();
+    let mut response = if asks_leave {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        match guard.admit(&parts) {
+            Ok(()) => next.run(Request::from_parts(parts, body)).await,
+            Err(failure) => failure.into_response(),
+        }
+    };
+    if let Some(origin) = origin {
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+        headers
+            .insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, DELETE"));
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            HeaderValue::from_static("authorization, content-type, x-client-job-id, x-request-id"),
+        );
+        headers.insert(
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("x-request-id, retry-after"),
+        );
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_this_machine() {
+        for (host, own) in [
+            ("localhost:2011", true),
+            ("127.0.0.1", true),
+            ("[::1]:2011", true),
+            ("LOCALHOST", true),
+            ("evil.example:2011", false),
+            ("127.0.0.1.evil.example", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static(host));
+            assert_eq!(names_this_machine(&headers), own, "{host}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_so_many_a_minute() {
+        let guard = Guard { a_minute: 3.0, ..Guard::default() };
+        let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        assert!((0..3).all(|_| guard.paced(one).is_ok()));
+        let failure = guard.paced(one).unwrap_err();
+        assert_eq!(failure.status, StatusCode::TOO_MANY_REQUESTS);
+        assert!((1..=20).contains(&failure.retry_after.unwrap()));
+        assert!(guard.paced(other).is_ok());
+    }
+}

@@ -1,0 +1,127 @@
+//! What all requests share, and how work gets to its thread.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use continuo_remote::wire::{Predict, ProblemKind};
+use tokio::sync::oneshot;
+
+use super::ask::Ask;
+use super::caller::{Caller, Lane};
+use super::failure::Failure;
+use super::jobs::Jobs;
+use super::life::Life;
+use super::perform::Errand;
+use super::queue::Queue;
+use super::shelf::Shelf;
+use super::store::Store;
+
+/// The service.
+pub struct Service {
+    /// Models.
+    pub shelf: Shelf,
+    /// Files by hash.
+    pub store: Store,
+    /// Jobs.
+    pub jobs: Jobs,
+    /// Work that may wait.
+    pub queue: Queue,
+    /// Work of those who play along.
+    pub live: Queue,
+    /// How long a piece of work may take.
+    pub most: Duration,
+    /// Work that is not over.
+    pub lives: Mutex<Vec<Weak<Life>>>,
+    /// Pieces of work that were taken.
+    pub served: AtomicU64,
+    /// Whether it is going down.
+    pub closing: AtomicBool,
+}
+
+/// What comes of a piece of work.
+pub type Coming<T> = oneshot::Receiver<Result<T, Failure>>;
+
+impl Service {
+    /// A life for a new piece of work.
+    pub fn life(&self) -> Arc<Life> {
+        let life = Life::new(self.most);
+        let mut lives = self.lives.lock().unwrap_or_else(PoisonError::into_inner);
+        lives.retain(|one| one.strong_count() > 0);
+        lives.push(Arc::downgrade(&life));
+        life
+    }
+
+    /// Calls off all work.
+    pub fn cancel_all(&self) {
+        let lives = self.lives.lock().unwrap_or_else(PoisonError::into_inner);
+        lives.iter().filter_map(Weak::upgrade).for_each(|life| life.cancel());
+    }
+
+    /// Looks a request through. Decodes files, so it is not for the threads that serve.
+    pub async fn errand(self: &Arc<Self>, caller: &Caller, request: Predict) -> Result<Errand, Failure> {
+        let name = caller.name(request.client_job_id.as_deref());
+        let request_id = caller.request_id.clone();
+        let service = Arc::clone(self);
+        let looked = tokio::task::spawn_blocking(move || Ask::of(&request, &service.store));
+        let ask = looked.await.map_err(|_| defect())??;
+        Ok(Errand { ask, name, request_id })
+    }
+
+    /// Gives work to a thread of the queue.
+    pub fn submit<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        life: &Arc<Life>,
+        work: impl FnOnce(&Life) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<Coming<T>, Failure> {
+        self.submit_to(&self.queue, lane, life, work)
+    }
+
+    /// The same with a queue named.
+    pub fn submit_to<T: Send + 'static>(
+        &self,
+        queue: &Queue,
+        lane: Lane,
+        life: &Arc<Life>,
+        work: impl FnOnce(&Life) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<Coming<T>, Failure> {
+        let (give, coming) = oneshot::channel();
+        let life = Arc::clone(life);
+        let work = move || {
+            life.begin();
+            // Whoever waited may have gone.
+            let _ = give.send(life.check().and_then(|()| work(&life)));
+        };
+        if self.closing.load(Ordering::Relaxed) {
+            return Err(Failure::unavailable("the service is going down; try again when it is back"));
+        }
+        queue.push(lane, Box::new(work)).map_err(|full| {
+            let text = format!("{} requests wait already, and no more may (--queue)", full.waiting);
+            Failure::busy(text, 2)
+                .with(serde_json::json!({ "waiting": full.waiting }))
+                .suggest("wait as long as Retry-After says, then ask again")
+        })?;
+        self.served.fetch_add(1, Ordering::Relaxed);
+        Ok(coming)
+    }
+}
+
+/// What came of it.
+pub async fn outcome<T>(coming: Coming<T>) -> Result<T, Failure> {
+    coming.await.unwrap_or_else(|_| Err(defect()))
+}
+
+/// A thread ended without a word.
+pub fn defect() -> Failure {
+    Failure::failed("the service met a defect of its own; ask again, and report it")
+}
+
+/// A failure as older services told it.
+pub fn compatible(mut failure: Failure, busy_status: Option<u16>) -> Failure {
+    if failure.kind == ProblemKind::RateLimited && busy_status == Some(503) {
+        failure.status = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    failure
+}

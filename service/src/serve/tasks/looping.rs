@@ -1,0 +1,49 @@
+//! `loops`: whole bars that can be repeated. The first bar is made, and then the others, with the first known
+//! to come again behind them: so the seam is music too.
+
+use continuo_inference::{Event, Model, Prompt, tasks};
+use continuo_timeline::{Beats, Meter};
+
+use super::page::{Page, blank, frame, open};
+use super::{Plan, wishes};
+use crate::serve::ask::Ask;
+use crate::serve::failure::Failure;
+
+/// Bars of a loop whose length is not said.
+const BARS: f64 = 4.0;
+
+/// The first bar; the rest follows in [`rest`]. A seed lends its tempo and its instruments.
+pub fn plan(ask: &Ask, model: &Model) -> Result<Plan, Failure> {
+    let seed = ask.input.as_deref().map(|bytes| open(model, "midi_input", bytes)).transpose()?;
+    let tempo = seed.as_ref().map_or(ask.tempo, |seed| seed.tempo(Beats(0.0)).0);
+    let mut song = blank(model, tempo)?;
+    let bar = Meter::COMMON.bar().0;
+    let per_bar = song.seconds(Beats(bar));
+    let bars = ask.seconds.map_or(BARS, |seconds| (seconds / per_bar).round().clamp(1.0, 64.0));
+    let end = Beats(bars * bar);
+    let frame = frame(model, &song, Beats(0.0));
+    let own = seed.as_ref().map(super::continuing::instruments);
+    let parts = ask.instruments.clone().or(own).unwrap_or_else(|| vec![0]);
+    let first = frame.tick(Beats(bar));
+    let prompt = tasks::generate(parts, first, ask.sampling);
+    let seconds = song.seconds(end);
+    song.notes.clear();
+    let mut page = Page::new(song, frame, (Beats(0.0), end));
+    page.until = Some(end);
+    let plan = Plan { again: Some(frame.tick(end)), ..Plan::new(prompt, page, seconds) };
+    Ok(wishes::grant(ask, plan, &seed.map(|seed| seed.notes).unwrap_or_default()))
+}
+
+/// The bars after the first, up to tick `end`; none if there is but one.
+pub fn rest(first: &Prompt, events: &[Event], end: i32) -> Option<Prompt> {
+    let again = events.iter().map(|event| Event { onset: event.onset + end, ..*event });
+    let second = Prompt {
+        history: events.to_vec(),
+        controls: again.collect(),
+        start: first.end,
+        end,
+        answer: first.answer + 1,
+        ..first.clone()
+    };
+    (end > first.end).then_some(second)
+}
