@@ -82,6 +82,11 @@ impl History {
         self.held.is_empty() && !self.pedal
     }
 
+    /// Keys that are down or that the pedal holds, but for drums.
+    pub fn sounding(&self) -> impl Iterator<Item = u8> {
+        self.held.iter().filter(|held| held.channel.0 != 9).map(|held| held.key.0)
+    }
+
     /// When the last note of the player ended.
     pub fn last_end(&self) -> Option<Beats> {
         self.last_end

@@ -4,8 +4,9 @@
 //! - [`phrase`] where a phrase ends
 //! - [`frame`] beats and ticks of a model
 //! - [`expression`] velocity of an answer, [`feel`] swing and groove, [`groove`] where notes may begin
-//! - [`key`] the key of some notes
+//! - [`key`] the key of some notes, [`chord`] what sounds together
 
+pub mod chord;
 pub mod expression;
 pub mod feel;
 pub mod frame;

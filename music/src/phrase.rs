@@ -104,6 +104,7 @@ mod tests {
             at: Beats(at),
             song: Beats(at),
             bar: Beats((at / 4.0).floor() * 4.0),
+            wrap: None,
             meter: Meter::COMMON,
             tempo: Bpm(120.0),
             playing: true,

@@ -48,6 +48,7 @@ mod tests {
             at: Beats(f64::from(step) / 24.0),
             song: Beats(f64::from(step) / 24.0),
             bar: Beats((f64::from(step) / 72.0).floor() * 3.0),
+            wrap: None,
             meter: Meter { numerator: 3, denominator: 4 },
             tempo: Bpm(100.0),
             playing: true,

@@ -54,6 +54,8 @@ pub struct Picture {
     pub bar: (f64, f64),
     /// Key detected in the phrase, as text ("D minor"), or empty.
     pub key: String,
+    /// The chord that is held, or was last ("Am7"), or empty.
+    pub chord: String,
     /// Takes kept so far.
     pub takes: usize,
     /// Milliseconds the model took per token lately.

@@ -51,7 +51,10 @@ class Player:
             return
         while self.next < len(self.queue) and self.queue[self.next][0] < self.frame + frames:
             at, message = self.queue[self.next]
-            self.out.write_midi_event(max(at - self.frame, 0), message)
+            try:
+                self.out.write_midi_event(max(at - self.frame, 0), message)
+            except jack.JackError:
+                break  # a cycle that JACK gave up takes nothing; the next one does
             self.next += 1
         for ear, heard in zip(self.ears, self.heard):
             for _, data in ear.incoming_midi_events():

@@ -122,3 +122,16 @@ fn an_answer_sounds_at_every_block_size() {
         assert!(out.peak(first + 100..first + 4800) > 0.01, "silent at blocks of {block}");
     }
 }
+
+#[test]
+fn an_answer_can_wait_for_the_start_of_the_loop() {
+    let mut song = Song::steady(120.0);
+    // Twelve beats from 4 on: it wraps at beat 16 of the performance, and at 28.
+    song.looped = Some((4.0, 16.0));
+    let first = |quantise| {
+        let out = offline(&[("Launch quantise", quantise)], 480).play(&parse(PHRASE), &song, 16.0, 480);
+        onsets(&out).first().copied()
+    };
+    assert_eq!(first(5.0), Some(8 * SECOND), "beat 16 is at 8 s");
+    assert_eq!(first(2.0), Some(6 * SECOND), "the next bar line");
+}

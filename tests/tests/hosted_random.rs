@@ -77,7 +77,7 @@ fn turn_something(plugin: &mut Hosted, random: &mut Random) {
     const TURNED: [(&str, u64); 18] = [
         ("Mode", 5),
         ("Trigger", 6),
-        ("Launch quantise", 5),
+        ("Launch quantise", 6),
         ("Yield", 2),
         ("MIDI out", 3),
         ("Thru", 2),

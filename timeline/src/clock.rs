@@ -32,6 +32,7 @@ pub struct Clock {
     playing: bool,
     epoch: Epoch,
     wrapped: bool,
+    looped: Option<(f64, f64)>,
     grid: f64, // number of the next grid point on the line
 }
 
@@ -56,6 +57,7 @@ impl Clock {
             playing: false,
             epoch: Epoch(0),
             wrapped: false,
+            looped: None,
             grid: 0.0,
         }
     }
@@ -67,6 +69,7 @@ impl Clock {
         self.tempo = tempo.map_or(internal, Bpm);
         self.meter =
             host.meter.filter(|meter| meter.numerator > 0 && meter.denominator > 0).unwrap_or(self.meter);
+        self.looped = host.looped.filter(|(from, to)| from.is_finite() && to.is_finite() && to > from);
         let song = host.song.filter(|song| song.is_finite() && song.abs() < 1e9 && host.playing);
         let cut = match (song, host.playing == self.playing) {
             (song, false) => Some((song, Cut::Transport)),
@@ -174,12 +177,19 @@ impl Clock {
             at: Beats(self.line),
             song: Beats(self.song),
             bar: Beats(self.line - into),
+            wrap: self.wrap(),
             meter: self.meter,
             tempo: self.tempo,
             playing: self.playing,
             offline,
             epoch: self.epoch,
         }
+    }
+
+    /// Where on the line the loop wraps next, and how long it is.
+    fn wrap(&self) -> Option<(Beats, Beats)> {
+        let (from, to) = self.looped.filter(|(from, to)| (*from..*to).contains(&self.song))?;
+        Some((Beats(self.line + to - self.song), Beats(to - from)))
     }
 
     /// Position on the line. Realtime: yes.

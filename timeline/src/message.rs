@@ -36,6 +36,8 @@ pub struct Tick {
     pub song: Beats,
     /// A bar line on the line, at or before `at`.
     pub bar: Beats,
+    /// Where on the line the host's loop wraps next, and how long it is, if it loops and is inside.
+    pub wrap: Option<(Beats, Beats)>,
     /// Time signature.
     pub meter: Meter,
     /// Tempo.
@@ -148,6 +150,8 @@ pub enum Quantise {
     TwoBars,
     /// The same for four bars.
     FourBars,
+    /// At the next start of the host's loop; on the next bar line where it does not loop.
+    LoopStart,
 }
 
 /// Where in a beat an answer's notes may begin.

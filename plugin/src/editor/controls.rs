@@ -30,9 +30,6 @@ pub fn draw(ui: &mut Ui, params: &ContinuoParams, set: &ParamSetter<'_>, teaches
             }
         });
         ui.toggle_value(teaches, "Learn").on_hover_text("Teach keys and controllers of your keyboard");
-        if desk.teaches {
-            ui.label(RichText::new(teaching::HOW).color(QUIET));
-        }
     });
     ui.horizontal(|ui| {
         switch(ui, &desk, &params.in_key, Target::InKey);
@@ -41,6 +38,9 @@ pub fn draw(ui: &mut Ui, params: &ContinuoParams, set: &ParamSetter<'_>, teaches
         switch(ui, &desk, &params.mute, Target::Mute);
         switch(ui, &desk, &params.hear_others, Target::HearOthers);
         switch(ui, &desk, &params.bypass, Target::Bypass);
+        if desk.teaches {
+            ui.label(RichText::new(teaching::HOW).color(QUIET));
+        }
     });
     ui.add_space(6.0);
     ui.horizontal_top(|ui| groups(ui, &desk));

@@ -32,6 +32,9 @@ pub fn draw(ui: &mut Ui, picture: &Picture, view: &View) {
         if !picture.key.is_empty() {
             quiet(ui, picture.key.clone());
         }
+        if !picture.chord.is_empty() {
+            quiet(ui, picture.chord.clone());
+        }
         quiet(ui, format!("voices {}", count(&view.voices)));
         quiet(ui, format!("late {}  lost {}", count(&view.late), count(&view.dropped)));
         let (hits, backups, misses) = (count(&view.hits), count(&view.backups), count(&view.misses));

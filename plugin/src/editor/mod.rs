@@ -101,7 +101,7 @@ impl NiceEguiApp for App {
             header::draw(ui, &picture, &self.view);
             self.offer(ui);
             ui.add_space(8.0);
-            roll::draw(ui, &picture, line, 230.0);
+            roll::draw(ui, &picture, line, 185.0);
             ui.add_space(10.0);
             if let Some(host) = &self.host {
                 let set = host.param_setter();

@@ -79,6 +79,9 @@ pub enum Quantise {
     #[id = "four-bars"]
     #[name = "4 bars"]
     FourBars,
+    #[id = "loop-start"]
+    #[name = "Loop start"]
+    LoopStart,
 }
 
 /// What leaves through MIDI out.

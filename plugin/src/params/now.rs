@@ -35,6 +35,7 @@ impl ContinuoParams {
                 Quantise::Bar => timeline::Quantise::Bar,
                 Quantise::TwoBars => timeline::Quantise::TwoBars,
                 Quantise::FourBars => timeline::Quantise::FourBars,
+                Quantise::LoopStart => timeline::Quantise::LoopStart,
             },
             temperature: self.now(&self.temperature, Target::Temperature),
             top_p: self.now(&self.top_p, Target::TopP),

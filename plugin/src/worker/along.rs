@@ -52,7 +52,7 @@ mod tests {
     fn tick(at: f64) -> Tick {
         let (at, bar) = (Beats(at), Beats(0.0));
         let (meter, tempo, epoch) = (Meter::COMMON, Bpm(120.0), Epoch(0));
-        Tick { at, song: at, bar, meter, tempo, playing: true, offline: false, epoch }
+        Tick { at, song: at, bar, wrap: None, meter, tempo, playing: true, offline: false, epoch }
     }
 
     #[test]

@@ -126,6 +126,8 @@ pub struct Asking {
     dynamics: Dynamics,
     retries: u32,
     thinned: u32,
+    /// Beats by which it was put off: its place was past when it came.
+    put_off: f64,
     asked: Instant,
     /// Seconds until the first note, until they are asked for.
     waited: Option<f64>,
@@ -202,6 +204,7 @@ impl Asking {
             settings,
             retries: 0,
             thinned: 0,
+            put_off: 0.0,
             asked: Instant::now(),
             waited: None,
         }
@@ -264,11 +267,24 @@ impl Asking {
         self.ask_from(self.frontier().0 + SIXTEENTH);
     }
 
+    /// Puts off the answer and its notes so far by so many beats.
+    pub fn put_off(&mut self, beats: f64) {
+        self.put_off += beats;
+        let question = &mut self.question;
+        for at in [&mut question.start, &mut question.first_by, &mut question.end] {
+            at.0 += beats;
+        }
+        self.notes.iter_mut().for_each(|note| note.at.0 += beats);
+    }
+
     /// Asks again for what begins at `until`.
     fn ask_from(&mut self, until: f64) {
         let mut question = self.question.clone();
-        question.notes.extend(&self.notes);
-        question.start = Beats(until);
+        // Where it was asked for at first: what the model has heard does not move.
+        let back = Beats(self.put_off);
+        question.notes.extend(self.notes.iter().map(|note| Note { at: note.at - back, ..*note }));
+        question.start = Beats(until) - back;
+        question.end = question.end - back;
         question.first_by = question.end;
         let mut recent = recent(&question);
         recent.retain(|note| note.at.0 >= self.writing.frame.origin.0 - 1e-9);
@@ -278,7 +294,8 @@ impl Asking {
 
     fn place(&self, event: &continuo_inference::Event) -> Note {
         let on_the_line = |tick: i32| {
-            self.feel.played(self.writing.frame.beat(tick), self.question.bar.0).0.max(self.question.start.0)
+            let played = self.feel.played(self.writing.frame.beat(tick), self.question.bar.0);
+            (played.0 + self.put_off).max(self.question.start.0)
         };
         let at = Beats(on_the_line(event.onset));
         let until = on_the_line(event.onset + event.duration.max(1)).min(self.question.end.0);
@@ -296,7 +313,7 @@ impl Asking {
     fn velocity(&self, event: &continuo_inference::Event, at: Beats) -> Velocity {
         let question = &self.question;
         // An accent belongs to the place where a note stands, not to where a swing puts it.
-        let stands = self.writing.frame.beat(event.onset);
+        let stands = self.writing.frame.beat(event.onset) + Beats(self.put_off);
         let share = (at.0 - question.start.0) / (question.end.0 - question.start.0).max(0.25);
         let (bar, length) = (question.bar_before(stands.0), question.bar.1);
         self.dynamics.velocity(stands, bar, length, event.key.0, question.whole.then_some(share))

@@ -129,7 +129,7 @@ mod tests {
     fn tick(at: f64, song: f64, offline: bool) -> Tick {
         let (at, song, bar) = (Beats(at), Beats(song), Beats(0.0));
         let (meter, tempo, epoch) = (Meter::COMMON, Bpm(120.0), Epoch(0));
-        Tick { at, song, bar, meter, tempo, playing: true, offline, epoch }
+        Tick { at, song, bar, wrap: None, meter, tempo, playing: true, offline, epoch }
     }
 
     fn note(at: f64, len: f64, key: u8) -> Note {

@@ -17,6 +17,10 @@ pub fn launch(earliest: Beats, tick: &Tick, quantise: Quantise) -> Beats {
         Quantise::Bar => grid(tick.bar.0, bar),
         Quantise::TwoBars => bars(2.0),
         Quantise::FourBars => bars(4.0),
+        Quantise::LoopStart => match tick.wrap {
+            Some((wrap, length)) if length.0 > 0.0 => grid(wrap.0, length.0),
+            _ => grid(tick.bar.0, bar),
+        },
     }
 }
 
@@ -31,12 +35,16 @@ mod tests {
         // The line is 3 beats ahead of the song, which stands in its bar 5 (from 0).
         let (at, song, bar) = (Beats(24.5), Beats(21.5), Beats(23.0));
         let (meter, tempo, epoch) = (Meter::COMMON, Bpm(120.0), Epoch(0));
-        let tick = Tick { at, song, bar, meter, tempo, playing: true, offline: false, epoch };
+        let wrap = Some((Beats(24.0), Beats(9.0)));
+        let tick = Tick { at, song, bar, wrap, meter, tempo, playing: true, offline: false, epoch };
         let from = |quantise| (launch(at, &tick, quantise).0 * 48.0).round() / 48.0;
         assert_eq!(from(Quantise::None), 24.5);
         assert_eq!(from(Quantise::Beat), 25.0);
         assert_eq!(from(Quantise::Bar), 27.0);
         assert_eq!(from(Quantise::TwoBars), 27.0);
         assert_eq!(from(Quantise::FourBars), 35.0);
+        assert_eq!(from(Quantise::LoopStart), 33.0);
+        let tick = Tick { wrap: None, ..tick };
+        assert_eq!(launch(at, &tick, Quantise::LoopStart).0, 27.0);
     }
 }

@@ -87,7 +87,7 @@ mod tests {
     fn tick(tempo: f64, offline: bool) -> Tick {
         let (at, bar) = (Beats(0.0), Beats(0.0));
         let (meter, tempo, epoch) = (Meter::COMMON, Bpm(tempo), Epoch(0));
-        Tick { at, song: at, bar, meter, tempo, playing: true, offline, epoch }
+        Tick { at, song: at, bar, wrap: None, meter, tempo, playing: true, offline, epoch }
     }
 
     #[test]

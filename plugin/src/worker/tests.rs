@@ -25,15 +25,20 @@ fn settings() -> Settings {
 }
 
 fn tick(step: u32) -> ToWorker {
+    tick_of(step, true)
+}
+
+fn tick_of(step: u32, offline: bool) -> ToWorker {
     let at = f64::from(step) / 24.0;
     ToWorker::Tick(Tick {
         at: Beats(at),
         song: Beats(at),
         bar: Beats((at / 4.0 + 1e-9).floor() * 4.0),
+        wrap: None,
         meter: Meter::COMMON,
         tempo: Bpm(120.0),
         playing: true,
-        offline: true,
+        offline,
         epoch: Epoch(1),
     })
 }
@@ -100,4 +105,45 @@ fn a_phrase_is_answered_in_its_place_whenever_the_ring_is_drained() {
 fn a_defect_is_survived() {
     let (notes, _) = played_after(1, &[ToWorker::Late { at: Beats(f64::NAN) }]);
     assert!(notes.len() >= 4, "{notes:?}");
+}
+
+/// Notes of an answer to a phrase of four beats, where the music is at beat 12 before the engine has said a word.
+fn answered_late(quantise: Quantise) -> Vec<Note> {
+    let (mut audio, side) = link();
+    audio.send(ToWorker::Epoch { at: Beats(0.0), epoch: Epoch(1), why: Cut::Transport });
+    audio.send(ToWorker::Settings(Settings { quantise, ..settings() }));
+    for step in 0..12 * 24_u32 {
+        let at = Beats(f64::from(step) / 24.0);
+        let (key, channel, epoch) = (Key(60 + 2 * (step / 24) as u8), Channel(0), Epoch(1));
+        if step < 96 && step % 24 == 0 {
+            audio.send(ToWorker::On { at, key, velocity: Velocity(90), channel, epoch });
+        }
+        if step < 96 && step % 24 == 20 {
+            audio.send(ToWorker::Off { at, key, channel, epoch });
+        }
+        audio.send(tick_of(step, false));
+    }
+    // Only now: all of it is there at once.
+    let worker = Worker::start(side, Arc::new(View::default()), Arc::new(TakeStore::default()));
+    let (mut notes, mut end) = (Vec::new(), 0.0);
+    while notes.len() < 3 {
+        match audio.receive() {
+            Some(FromWorker::Planned { note, .. }) => notes.push(note),
+            Some(FromWorker::AnswerEnds { end: at, .. }) => end = at.0,
+            _ => std::thread::yield_now(),
+        }
+    }
+    assert!(end > 12.0 && notes.iter().all(|note| note.at.0 < end), "{end}: {notes:?}");
+    drop((audio, worker));
+    notes
+}
+
+#[test]
+fn an_answer_that_misses_its_place_waits_for_the_next() {
+    let beat = answered_late(Quantise::Beat);
+    assert!((12.0..13.1).contains(&beat[0].at.0), "the next beat: {beat:?}");
+    // In time the answer would have begun at beat 8.
+    let bar = answered_late(Quantise::Bar);
+    assert!((bar[0].at.0 - 12.0).abs() < 1e-6 || (bar[0].at.0 - 16.0).abs() < 1e-6, "a bar line: {bar:?}");
+    assert!(bar.windows(2).all(|pair| pair[0].at.0 <= pair[1].at.0), "{bar:?}");
 }

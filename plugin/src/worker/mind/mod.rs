@@ -10,6 +10,7 @@ mod planning;
 use std::sync::{Arc, PoisonError};
 
 use continuo_inference::{Engine, Model};
+use continuo_music::chord;
 use continuo_music::history::History;
 use continuo_music::phrase::Phrase;
 use continuo_timeline::{
@@ -218,6 +219,7 @@ impl Mind {
         self.thin_out(&tick);
         self.retire(&tick);
         self.say(&tick);
+        self.show_chord();
         self.show_phrase(&tick);
         if tick.offline {
             self.pump(true, Some(tick.at.0 + HORIZON));
@@ -239,6 +241,14 @@ impl Mind {
         let answers = self.history.answered().chain(self.asking.iter().flat_map(|asking| &asking.notes));
         notes.extend(answers.filter(|_| !settings.muted).map(|note| (*note, !settings.hears_others)));
         self.player.say(tick, notes);
+    }
+
+    /// The chord that is held; the last one stays until there is another.
+    fn show_chord(&mut self) {
+        let chord = chord::name(self.history.sounding());
+        if !chord.is_empty() && chord != self.picture.chord {
+            self.show(|picture| picture.chord = chord);
+        }
     }
 
     /// The phrase as it grows, a few times a beat.
@@ -286,10 +296,14 @@ impl Mind {
     }
 
     /// A note of the newest plan; the first of them ends the plan before.
-    fn plan(&mut self, note: Note, epoch: Epoch, waited: Option<f64>) {
+    fn plan(&mut self, mut note: Note, epoch: Epoch, waited: Option<f64>) {
         if let Some(seconds) = waited {
             self.pace.waited(seconds);
-            self.take_over();
+            if self.waits_for_a_plan() {
+                self.take_over();
+            } else {
+                note.at.0 += self.put_off(&note);
+            }
         }
         if self.from.is_some_and(|from| note.at.0 < from.0 - 1e-9) {
             // Its place is past: it is no note of the answer.

@@ -9,13 +9,16 @@
 
 use std::sync::atomic::Ordering;
 
-use continuo_timeline::{Beats, FromWorker, Note, Tick};
+use continuo_timeline::{Beats, FromWorker, Note, Quantise, Tick, Trigger};
 
 use super::Mind;
 use crate::worker::asking::Asking;
 
 /// What takes over in the middle of a plan begins this long after now, in beats: about 20 ms at 120 BPM.
 const MARGIN: f64 = 1.0 / 24.0;
+
+/// Seconds that a note may be late and is played all the same.
+const LATE: f64 = 0.02;
 
 /// The plan that another is to replace.
 pub struct Backup {
@@ -48,6 +51,32 @@ impl Mind {
         let epoch = backup.asking.epoch;
         self.unsent.push(FromWorker::Replan { from, epoch });
         self.from = Some(from);
+    }
+
+    /// An answer on demand that misses its place waits for the next one, whole: its notes keep their distances. By how
+    /// many beats it was put off, given its first note.
+    pub(super) fn put_off(&mut self, first: &Note) -> f64 {
+        let (Some(tick), Some(settings), Some(asking)) = (self.tick, self.settings, &mut self.asking) else {
+            return 0.0;
+        };
+        let late = tick.at.0 - first.at.0;
+        if tick.offline || settings.mode.plays_along() || late * 60.0 / tick.tempo.0 <= LATE {
+            return 0.0;
+        }
+        let bar = tick.meter.bar().0;
+        let on_a_line = matches!(settings.trigger, Trigger::BarLine | Trigger::Bars);
+        let step = match settings.quantise {
+            Quantise::None | Quantise::Beat if !on_a_line => 1.0,
+            Quantise::TwoBars => 2.0 * bar,
+            Quantise::FourBars => 4.0 * bar,
+            Quantise::LoopStart => tick.wrap.map_or(bar, |(_, length)| length.0.max(1.0)),
+            _ => bar,
+        };
+        let beats = ((late + MARGIN) / step).ceil() * step;
+        asking.put_off(beats);
+        let (end, epoch) = (asking.question.end, asking.epoch);
+        self.unsent.push(FromWorker::AnswerEnds { asked: tick.at, end, epoch });
+        beats
     }
 
     /// What of a plan is played although another follows.
