@@ -1,5 +1,7 @@
 """What the engine plays after held-out music and after loops, measured beside real continuations and shuffled ones."""
 
+import itertools
+
 import numpy as np
 
 from . import handmade, music
@@ -7,6 +9,7 @@ from . import vocabulary as v
 
 BARS = 4  # of an answer
 HEARD = (40, 110)  # notes of a prompt, fewest and most
+TRIES = 3  # places in a piece that are tried
 MOST_BAR = 300  # ticks; longer bars are cadenzas and unmeasured music
 FIGURES = ("in the prompt's key", "pitch-class overlap", "onset-grid error, ticks", "notes a second at 120",
            "repeated 3-grams", "instruments kept", "notes doubled", "climb, semitones")  # fmt: skip
@@ -24,11 +27,13 @@ def prompts(corpus, count):
     """Passages of held-out pieces, at most one a piece: (what is heard, where the answer begins and ends, what really follows)."""
     rng = np.random.default_rng(29)
     pieces = rng.permutation([row for row in corpus.select(True) if corpus.set[row] != "loops"])
-    found = (passage(corpus, row, rng) for row in pieces)
-    return [one for one in found if one][:count]
+    tries = ([passage(corpus, row, rng) for _ in range(TRIES)] for row in pieces)
+    firsts = (next((one for one in them if one), None) for them in tries)
+    return list(itertools.islice((one for one in firsts if one), count))
 
 
 def passage(corpus, row, rng):
+    """A passage of a piece; nothing where the place drawn has too few notes or bars."""
     begin, end = int(corpus.start[row]), int(corpus.end[row])
     if end - begin < HEARD[1] + 60:
         return None

@@ -200,6 +200,13 @@ def alias_unseen(table, seen, enough):
             table[begin + 128 * program : begin + 128 * program + 128] = table[rows]
 
 
+def between(earlier, later, share):
+    """Weights on the way from one checkpoint to another, which calms a run that was ended at a high learning rate; counts are the later's."""
+    import torch
+
+    return {name: torch.lerp(earlier[name], x, share) if x.is_floating_point() else x for name, x in later.items()}
+
+
 def main(arguments=None):
     import argparse
 
@@ -213,6 +220,8 @@ def main(arguments=None):
     p.add_argument("--compact", help="write the compact file here")
     p.add_argument("--name", default="continuo-default")
     p.add_argument("--average", action="store_true", help="the moving average of the weights")
+    p.add_argument("--between", nargs=2, metavar=("EARLIER", "SHARE"),
+                   help="weights between those of an earlier checkpoint (0) and the run's last (1)")
     options = p.parse_args(arguments)
     state = torch.load(Path(options.run) / "last.pt", map_location="cpu", weights_only=True)
     shape = Shape(**state["shape"])
@@ -220,6 +229,9 @@ def main(arguments=None):
     model.load_state_dict(state["model"])
     if options.average:
         model.load_state_dict(state["average"], strict=False)
+    if options.between:
+        earlier = torch.load(options.between[0], map_location="cpu", weights_only=True)["model"]
+        model.load_state_dict(between(earlier, model.state_dict(), float(options.between[1])))
     config = config_text(shape.n_layer, shape.n_head, shape.n_embd, shape.n_positions, options.name)
     weights = weights_of(model)
     if options.folder:

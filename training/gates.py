@@ -38,7 +38,7 @@ def judge(options):
         "answers": continuations,
         "int8": int8 if options.reference else lambda: "no --reference",
         "retrieval": lambda: retrieval.retrieval(corpus, notes, model, options.queries),
-        "anticipation": lambda: likelihood.ahead(corpus, notes, model),
+        "anticipation": lambda: likelihood.ahead(corpus, notes, model, min(64, options.windows)),
         "loops": lambda: answers.loops(options.model, ask),
     }
     result = {}
@@ -46,6 +46,9 @@ def judge(options):
         begin = time.monotonic()
         result[name] = parts[name]()
         print(f"{name}: {time.monotonic() - begin:.0f} s", flush=True)
+        if options.json:
+            with open(options.json, "w") as out:
+                json.dump(result, out, indent=1)
     return result
 
 
@@ -73,6 +76,16 @@ def answers_table(result):
     return lines
 
 
+def loops_table(result):
+    """Answers to the hand-made loops, to read."""
+    kept = ", ".join(f"{count} {name}" for name, count in result["answers that keep"].items())
+    lines = [f"{result['loops']} hand-made loops, answers that stay: {kept}"]
+    for name, row in result["each"].items():
+        words = [what if row[what] else f"NOT {what}" for what in result["answers that keep"]]
+        lines.append(f"{name:28}{row['notes']:4} notes, {row['share in key']:5.2f} in key: {', '.join(words)}")
+    return lines
+
+
 def table(result):
     """All figures, to read."""
     rest, lines = dict(result), []
@@ -83,6 +96,10 @@ def table(result):
     if "answers" in rest:
         lines += [*answers_table(rest["answers"]), ""]
         rest["answers"] = {k: x for k, x in rest["answers"].items() if k != "figures"}
+    if "loops" in rest:
+        lines += [*loops_table(rest.pop("loops")), ""]
+    if "retrieval" in rest:
+        rest["retrieval"] = {k: x for k, x in rest["retrieval"].items() if k != "all"}
     return "\n".join(lines) + json.dumps(rest, indent=1)
 
 
@@ -101,9 +118,6 @@ def main(arguments=None):
     p.add_argument("--limit", type=int, default=None, help="pieces of each set, for a trial")
     options = p.parse_args(arguments)
     result = judge(options)
-    if options.json:
-        with open(options.json, "w") as out:
-            json.dump(result, out, indent=1)
     print(table(result))
     return result
 

@@ -98,7 +98,7 @@ def ahead(corpus, notes, model, count=64, events=120):
     """Whether anticipation helps: nats of the uncontrolled events with the others as controls, and without them."""
     rows = np.isin(corpus.piece, corpus.select(True))
     pool = torch.as_tensor(np.flatnonzero(rows))
-    first = pool[torch.randint(len(pool), (4 * count,), generator=torch.Generator().manual_seed(23))]
+    first = pool[torch.randint(len(pool), (3 * count,), generator=torch.Generator().manual_seed(23))]
     window = windows.cut(notes, first, events).sorted()
     low = torch.where(window.valid, window.instrument, 999).amin(1, keepdim=True)
     kinds = {

@@ -15,7 +15,7 @@ from . import checks, export, gates, loops, train
 from . import vocabulary as v
 
 
-def write_corpus(folder, pieces=60):
+def write_corpus(folder, pieces=120):
     """Writes a corpus folder as the real one is, from the loop generator."""
     made = loops.make(pieces, 99)
     rows, arrays = [], {name: [] for name in ("onset_quarter", "duration_quarter", "pitch", "program", "bars")}

@@ -31,7 +31,8 @@ pub fn midi(bytes: &[u8]) {
         assert!(start.0 <= end.0 && song.seconds(end).is_finite() && song.tempo(end).0 > 0.0);
         let path = Path::new("b.mid");
         let rest = song.without(start, end);
-        let again = Song::parse(path, rest.with_answer(&song.notes)).expect("what was written can be read");
+        let again =
+            Song::parse(path, rest.with_answer(&song.notes, None)).expect("what was written can be read");
         let _ = again.part(path, Part::Track(1));
         let turned = again.turning(path, end, &song, start);
         assert!(turned.is_ok_and(|turned| turned.tempo(end).0 > 0.0) || end.0 > 1000.0);

@@ -16,6 +16,7 @@ mod playing;
 mod render;
 mod roll;
 mod serve;
+mod showing;
 mod tokens;
 mod varying;
 
@@ -53,6 +54,8 @@ enum Command {
     Embed(listening::Embed),
     /// How much each note of a MIDI file surprises the model.
     Score(listening::Score),
+    /// A MIDI file as sound and as a piano roll.
+    Show(showing::Show),
     /// A MIDI file as the model's tokens.
     Tokens(tokens::Tokens),
     /// What the model expects after some tokens.
@@ -75,6 +78,7 @@ fn main() -> std::process::ExitCode {
         Command::Vary(command) => command.run(),
         Command::Embed(command) => command.run(),
         Command::Score(command) => command.run(),
+        Command::Show(command) => command.run(),
         Command::Tokens(command) => Ok(command.run()),
         Command::Logits(command) => command.run(),
         Command::Sample(command) => command.run(),

@@ -11,9 +11,10 @@ use continuo_music::frame::Frame;
 use continuo_timeline::{Beats, Note};
 use serde_json::{Value, json};
 
+use crate::models;
 use crate::placing::Placing;
+use crate::showing::Showing;
 use crate::song::Song;
-use crate::{models, render, roll};
 
 /// Arguments of every command that plays.
 #[derive(Args)]
@@ -34,12 +35,8 @@ pub struct Playing {
     /// Nucleus mass, 0 to 1; 0 always takes the likeliest.
     #[arg(long, default_value_t = 0.95)]
     top_p: f32,
-    /// Also render the result through the built-in sound to a WAV file (48 kHz, stereo).
-    #[arg(long, value_name = "OUT.wav")]
-    render: Option<PathBuf>,
-    /// Also draw a piano roll of the result to a PNG file.
-    #[arg(long, value_name = "OUT.png")]
-    picture: Option<PathBuf>,
+    #[command(flatten)]
+    showing: Showing,
 }
 
 /// The frame of a model: tick 0 is the bar line `origin`, and a tick in seconds is one at the tempo there.
@@ -91,35 +88,12 @@ impl Playing {
         std::fs::write(&self.output, song.with_answer(answer, None)).with_context(|| {
             format!("cannot write {}; check the folder and its rights", self.output.display())
         })?;
-        self.render(song, answer)?;
-        self.draw(song, answer)?;
+        self.showing.show(song, &song.notes, answer)?;
         Ok(json!({
-            "output": self.output, "render": self.render, "picture": self.picture,
+            "output": self.output, "render": self.showing.render, "picture": self.showing.picture,
             "model": model.name(), "seed": self.seed, "temperature": short(self.temperature), "top_p": short(self.top_p),
             "prompt_notes": song.notes.len(), "answer_notes": answer.len(),
         }))
-    }
-
-    fn render(&self, song: &Song, answer: &[Note]) -> Result<()> {
-        if let Some(path) = &self.render {
-            let all: Vec<Note> = song.notes.iter().chain(answer).copied().collect();
-            render::render(path, &all, |at| song.seconds(at))?;
-        }
-        Ok(())
-    }
-
-    fn draw(&self, song: &Song, answer: &[Note]) -> Result<()> {
-        let Some(path) = &self.picture else { return Ok(()) };
-        let all = || song.notes.iter().chain(answer);
-        let first = all().map(|note| note.at.0).fold(f64::INFINITY, f64::min);
-        let end = all().map(|note| note.at.0 + note.len.0).fold(0.0, f64::max);
-        let mut bars = vec![song.bar_before(Beats(first))];
-        // More lines than pixels say nothing.
-        while let Some(&last) = bars.last().filter(|last| last.0 < end && bars.len() < 2000) {
-            bars.push(song.bar_after(Beats(last.0 + 0.01)));
-        }
-        let file = std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(roll::draw(std::io::BufWriter::new(file), &song.notes, answer, &bars)?)
     }
 }
 

@@ -72,6 +72,16 @@ const PARTS: &[Part] = &[
         needs: &[Program("python3", "python3-venv"), Module("pedalboard", "pedalboard")],
     },
     Part {
+        name: "training",
+        what: "train and judge a model",
+        needs: &[
+            Program("python3", "python3-venv"),
+            Module("torch", "torch"),
+            Module("numpy", "numpy"),
+            Module("matplotlib", "matplotlib"),
+        ],
+    },
+    Part {
         name: "standalone",
         what: "build the standalone",
         needs: &[Library("libasound.so", "libasound2-dev"), Library("libjack.so", "libjack-jackd2-dev")],

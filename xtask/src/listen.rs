@@ -23,6 +23,7 @@ pub fn listen() -> Result<()> {
     for file in String::from_utf8(out.stdout)?.lines() {
         let name = file.trim_end_matches(".mid");
         continued(&folder, name)?;
+        compared(&folder, name)?;
         write!(page, "{}", entry(name))?;
     }
     let index = folder.join("index.html");
@@ -39,14 +40,38 @@ fn continued(folder: &Path, name: &str) -> Result<()> {
     must(command.arg("--picture").arg(file(".png")))
 }
 
+/// The rule's own continuation, and the model's notes dealt out anew, as sound and picture.
+fn compared(folder: &Path, name: &str) -> Result<()> {
+    let file = |end: &str| folder.join(format!("{name}{end}"));
+    must(tool("listen").arg("--shuffle").arg(file("-answered.mid")).arg(file("-shuffled.mid")))?;
+    for kind in ["-rule", "-shuffled"] {
+        let mut command = tool("continuo");
+        command.arg("show").arg(file(&format!("{kind}.mid"))).args(["--from", "9", "--render"]);
+        command.arg(file(&format!("{kind}.wav"))).arg("--picture").arg(file(&format!("{kind}.png")));
+        must(&mut command)?;
+    }
+    Ok(())
+}
+
 const HEAD: &str = "<!doctype html>\n<meta charset=\"utf-8\">\n<title>Continuo: twelve phrases and their answers</title>\n\
     <style>body{font:16px sans-serif;max-width:60em;margin:2em auto}img{width:100%}</style>\n\
     <h1>Twelve phrases and their answers</h1>\n\
-    <p>Eight bars made up by rule, then four bars of the default model (seed 1, top-p 0.95), none chosen over another.</p>\n";
+    <p>Eight bars made up by rule, then four bars: by the same rule, by the default model (seed 1, top-p 0.95, none chosen \
+    over another), and the model's notes dealt out anew.</p>\n";
 
 fn entry(name: &str) -> String {
-    format!(
-        "<h2>{name}</h2>\n<img src=\"{name}.png\" alt=\"piano roll\">\n<p><audio controls src=\"{name}.wav\"></audio> \
-         <a href=\"{name}.mid\">phrase</a> <a href=\"{name}-answered.mid\">phrase and answer</a></p>\n"
-    )
+    let mut text = format!("<h2>{name}</h2>\n<p><a href=\"{name}.mid\">the phrase</a></p>\n");
+    let parts = [
+        ("-rule", "the rule", "-rule"),
+        ("", "the model", "-answered"),
+        ("-shuffled", "shuffled", "-shuffled"),
+    ];
+    for (end, what, midi) in parts {
+        let _ = write!(
+            text,
+            "<h3>{what}</h3>\n<img src=\"{name}{end}.png\" alt=\"piano roll\">\n\
+             <p><audio controls src=\"{name}{end}.wav\"></audio> <a href=\"{name}{midi}.mid\">MIDI</a></p>\n"
+        );
+    }
+    text
 }

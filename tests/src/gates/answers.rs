@@ -73,3 +73,15 @@ pub fn shuffled(answers: &[Vec<Event>], seed: u64) -> Vec<Vec<Event>> {
     all.iter_mut().for_each(|notes| notes.sort_unstable());
     all
 }
+
+/// An answer from beat `from` on with its notes dealt out anew: keys from anywhere in it, sixteenths anywhere in the span.
+pub fn dealt(answer: &[Played], from: f64) -> Vec<Played> {
+    let mut draws = Draws(1);
+    let keys: Vec<u8> = answer.iter().filter(|n| n.channel != 9).map(|n| n.key).collect();
+    let one = |note: &Played| Played {
+        at: from + draws.below(BARS as usize * 16) as f64 / 4.0,
+        key: if note.channel == 9 { note.key } else { keys[draws.below(keys.len())] },
+        ..*note
+    };
+    answer.iter().map(one).collect()
+}

@@ -10,8 +10,8 @@ mod judge;
 mod prompts;
 mod untrained;
 
-pub use answers::{BARS, TICKS, answers, events, shuffled};
+pub use answers::{BARS, TICKS, answers, dealt, events, shuffled};
 pub use figures::{Figures, of};
 pub use judge::{Interval, Verdict, interval, judge, mean};
-pub use prompts::{Made, STYLES, made, prompts};
+pub use prompts::{Made, STYLES, continued, made, prompts};
 pub use untrained::untrained;

@@ -147,19 +147,29 @@ pub fn prompts(count: usize) -> Result<Vec<Made>> {
 
 /// Made-up loop number `number`: its style is `number` modulo [`STYLES`], everything else is drawn.
 pub fn made(number: usize) -> Made {
+    let Made { notes, .. } = continued(number);
+    let notes = notes.into_iter().filter(|note| note.at < 32.0).collect();
+    let style = &LIST[number % STYLES];
+    Made { name: style.name.into(), tempo: style.tempo, notes }
+}
+
+/// The same with four more bars by the same rule: what really follows.
+pub fn continued(number: usize) -> Made {
     let style = &LIST[number % STYLES];
     let mut draws = Draws(number as u64 * 7919 + 1);
     let tonic = draws.below(12) as u8;
     let which = draws.below(CHORDS.len());
     let (chords, scale) = (CHORDS[which], SCALES[usize::from(which >= 3)]);
     let mut notes = Vec::new();
-    // The same four bars of melody come twice, the second time with another end.
+    // The same four bars of melody come three times, the second and third time with another end.
     let mut tune = melody(style, &mut draws, 0..16);
     let end = melody(style, &mut draws, 28..32);
-    let repeated: Vec<_> = tune.iter().filter(|n| n.0 < 12 * 48).map(|n| (n.0 + 16 * 48, n.1, n.2)).collect();
-    tune.extend(repeated);
-    tune.extend(end);
-    for bar in 0..8 {
+    let motif: Vec<_> = tune.iter().filter(|n| n.0 < 12 * 48).copied().collect();
+    for later in [0, 16 * 48] {
+        tune.extend(motif.iter().map(|n| (n.0 + 16 * 48 + later, n.1, n.2)));
+        tune.extend(end.iter().map(|n| (n.0 + later, n.1, n.2)));
+    }
+    for bar in 0..12 {
         accompany(style, bar, tonic, chords[bar % 4], &mut notes);
     }
     for (tick, length, degree) in tune {
@@ -216,7 +226,8 @@ fn accompany(style: &Style, bar: usize, tonic: u8, (root, third): (u8, u8), note
         notes.push(note(from + u32::from(*step), 22, key, 80, 0));
     }
     if style.drums {
-        let hats = (0..8).map(|i| (i * 24, 42));
+        let off = style.grid.get(1).filter(|_| style.grid.len() == 2).map_or(24, |step| u32::from(*step));
+        let hats = (0..4).flat_map(|beat| [(beat * 48, 42), (beat * 48 + off, 42)]);
         let kit = hats.chain([(0, 36), (48, 38), (96, 36), (144, 38)]);
         notes.extend(kit.map(|(step, key)| note(from + step, 6, key, 84, 9)));
     }
