@@ -168,12 +168,16 @@ fn what_was_prepared_changes_no_answer() {
 #[test]
 fn notes_that_still_sound_do_not_seem_short() {
     let mut session = Session::new(model());
-    let mut held = prompt(5);
-    held.history.push(event(360, 24, 48));
-    let cut = answer(&mut session, held.clone());
-    held.held = vec![(360, Instrument(0), Key(48))];
-    let open = answer(&mut session, held.clone());
-    assert!(open.iter().all(|note| (384..768).contains(&note.onset)), "{open:?}");
-    assert_ne!(cut, open, "the model hears a note that goes on");
-    assert_eq!(open, answer(&mut Session::new(model()), held), "and answers it the same each time");
+    // A bass note struck a sixteenth before the cut, in each of several prompts.
+    let differ = (0..6).filter(|&seed| {
+        let mut held = prompt(seed);
+        held.history.push(event(372, 1, 36));
+        let cut = answer(&mut session, held.clone());
+        held.held = vec![(372, Instrument(0), Key(36))];
+        let open = answer(&mut session, held.clone());
+        assert!(open.iter().all(|note| (384..768).contains(&note.onset)), "{open:?}");
+        assert_eq!(open, answer(&mut Session::new(model()), held), "the same each time, seed {seed}");
+        cut != open
+    });
+    assert!(differ.count() > 0, "the model does not hear that a note goes on");
 }

@@ -7,7 +7,7 @@ use crate::bundle;
 use crate::run::{must, program, root, target, works};
 
 /// What is measured.
-#[derive(Subcommand, Clone, Copy)]
+#[derive(Subcommand, Clone)]
 pub enum Bench {
     /// The bundled plugin in a host of ours: cost, onsets, time to the answer, late and hanging notes.
     Live,
@@ -21,7 +21,11 @@ pub enum Bench {
         tracks: u32,
     },
     /// The engine: loading, prompts, tokens a second, against this machine's memory.
-    Decode,
+    Decode {
+        /// `default`: the model in the box; `small`: Stanford's smallest shape, weights made up (half a gigabyte); `all`.
+        #[arg(default_value = "all", value_parser = ["all", "default", "small"])]
+        shape: String,
+    },
     /// Fifty answers of the model against chance; fails if it is not clearly better.
     Model,
 }
@@ -42,7 +46,7 @@ pub fn bench(what: Bench) -> Result<()> {
             run.arg(script).arg(bundled.join("Continuo.vst3")).arg(target().join("jack"));
             must(run.arg(minutes.to_string()).arg(tracks.to_string()))
         }
-        Bench::Decode => must(&mut tool("decode")),
+        Bench::Decode { shape } => must(tool("decode").arg(shape)),
         Bench::Model => must(&mut tool("gates")),
     }
 }

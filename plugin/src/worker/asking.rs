@@ -350,12 +350,17 @@ fn register(notes: &[Note], settings: &Settings) -> (u8, u8) {
     }
 }
 
+/// What was heard last before the question: by place, instrument and key, so that what is left out does not depend on
+/// the last bits of a place.
 fn recent(question: &Question) -> Vec<Note> {
-    let from = question.notes.len().saturating_sub(MOST_NOTES);
-    let notes = question.notes.iter().skip(from).copied();
-    notes
-        .filter(|note| note.at.0 >= question.start.0 - REACH - 1e-6 && note.at.0 < question.start.0)
-        .collect()
+    let heard =
+        |note: &&Note| note.at.0 >= question.start.0 - REACH - 1e-6 && note.at.0 < question.start.0 - 1e-6;
+    let mut notes: Vec<Note> = question.notes.iter().filter(heard).copied().collect();
+    let place = |note: &Note| (note.at.0 * 1e6).round();
+    notes.sort_by(|a, b| {
+        place(a).total_cmp(&place(b)).then(a.instrument.cmp(&b.instrument)).then(a.key.cmp(&b.key))
+    });
+    notes.split_off(notes.len().saturating_sub(MOST_NOTES))
 }
 
 fn prompt(
