@@ -140,7 +140,7 @@ impl History {
 
 /// By onset, instrument and key. Onsets that differ by less than anybody can play are one: the last bits of a place on
 /// the line depend on how the host cut time into blocks, and no answer may.
-fn in_order(mut notes: Vec<Note>) -> Vec<Note> {
+pub fn in_order(mut notes: Vec<Note>) -> Vec<Note> {
     let place = |note: &Note| (note.at.0 * 1e6).round();
     notes.sort_by(|a, b| {
         place(a).total_cmp(&place(b)).then(a.instrument.cmp(&b.instrument)).then(a.key.cmp(&b.key))

@@ -198,10 +198,7 @@ impl Song {
         let mut smf = Smf::parse(&self.bytes).expect("parsed before");
         smf.header = Header::new(Format::Parallel, smf.header.timing);
         smf.tracks.push(track);
-        let mut bytes = Vec::new();
-        // PANIC: writing to a Vec cannot fail.
-        smf.write_std(&mut bytes).expect("a Vec grows");
-        self.bytes = bytes;
+        self.bytes = written(&smf);
     }
 
     /// The song with the notes alone of which `stays` says so: by track from 0, onset in ticks, channel and key.
@@ -257,12 +254,9 @@ impl Song {
         let mut smf = Smf::parse(&self.bytes).expect("parsed before");
         let tick = |at: Beats| u64::from(ticks(at, f64::from(self.division)));
         smf.tracks.iter_mut().for_each(|track| change(track, &tick));
-        let mut bytes = Vec::new();
-        // PANIC: writing to a Vec cannot fail.
-        smf.write_std(&mut bytes).expect("a Vec grows");
         let mut all = self.clone();
         all.notes.retain(|note| stays(note, &tick));
-        Self { bytes, ..all }
+        Self { bytes: written(&smf), ..all }
     }
 
     /// The file as it came, with `answer` in tracks of their own, one for each instrument and channel. It lasts until

@@ -60,7 +60,7 @@ impl Quick {
         let product = self.multiply(
             crew,
             (&block.project, all(&block.project)),
-            self.small(&mixed, self.width),
+            self.small(&mixed, self.width, self.width),
             Finish::Plain,
         );
         self.add(&product, x);
@@ -71,17 +71,17 @@ impl Quick {
         let product = self.multiply(
             crew,
             (&block.narrow, all(&block.narrow)),
-            self.small(&wide, 4 * self.width),
+            self.small(&wide, 4 * self.width, 4 * self.width),
             Finish::Plain,
         );
         self.add(&product, x);
     }
 
-    /// Tokens of `columns` as small numbers.
-    fn small(&self, x: &[f32], columns: usize) -> Small {
+    /// Tokens of `columns`, `stride` apart, as small numbers.
+    pub(super) fn small(&self, x: &[f32], stride: usize, columns: usize) -> Small {
         let mut small = Small::default();
         small.clear(columns);
-        self.kernel.wide(|| x.chunks_exact(columns).for_each(|x| small.push(x)));
+        self.kernel.wide(|| x.chunks_exact(stride).for_each(|x| small.push(&x[..columns])));
         small
     }
 

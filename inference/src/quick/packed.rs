@@ -118,19 +118,6 @@ impl Packed {
             tokens.for_each(|((sums, out), scale)| finished(sums, (scales, bias), *scale, finish, out))
         });
     }
-
-    /// `x` times all rows, as `out` `(tokens, rows, filled up)`.
-    pub fn apply_all(&self, kernel: Kernel, x: &Small, finish: Finish, out: &mut [f32]) {
-        let mut sums = vec![0; out.len()];
-        kernel.eights(&self.tiles, self.inner, (&x.q, &x.sums), &mut sums);
-        let rows = self.scales.len();
-        let tokens = sums.chunks_exact(rows).zip(out.chunks_exact_mut(rows)).zip(&x.scales);
-        kernel.wide(|| {
-            tokens.for_each(|((sums, out), scale)| {
-                finished(sums, (&self.scales, &self.bias), *scale, finish, out)
-            });
-        });
-    }
 }
 
 /// Sums to what they stand for.

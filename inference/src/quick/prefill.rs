@@ -99,12 +99,12 @@ impl Quick {
         let block = &self.blocks[layer];
         let Block { project, widen, narrow, .. } = block;
         let mixed = self.mixed(layer, part, group);
-        let (small, mut out) = (self.made_small(&mixed, self.width, self.width), Vec::new());
+        let (small, mut out) = (self.small(&mixed, self.width, self.width), Vec::new());
         self.whole(project, &small, Finish::Plain, &mut out);
         self.plus(project, &out, &mut group.x);
         let small = block.norm_2.small(self.kernel, &group.x, self.epsilon);
         self.whole(widen, &small, Finish::Gelu, &mut out);
-        let small = self.made_small(&out, widen.count() * TILE, 4 * self.width);
+        let small = self.small(&out, widen.count() * TILE, 4 * self.width);
         self.whole(narrow, &small, Finish::Plain, &mut out);
         self.plus(narrow, &out, &mut group.x);
     }
@@ -124,18 +124,10 @@ impl Quick {
         mixed
     }
 
-    /// Tokens of `columns`, `stride` apart, as small numbers.
-    fn made_small(&self, x: &[f32], stride: usize, columns: usize) -> Small {
-        let mut small = Small::default();
-        small.clear(columns);
-        self.kernel.wide(|| x.chunks_exact(stride).for_each(|x| small.push(&x[..columns])));
-        small
-    }
-
     /// All rows of a matrix, for the tokens of a group.
     fn whole(&self, packed: &Packed, x: &Small, finish: Finish, out: &mut Vec<f32>) {
         out.resize(x.tokens() * packed.count() * TILE, 0.0);
-        packed.apply_all(self.kernel, x, finish, out);
+        packed.apply(self.kernel, (x, 0..packed.count()), finish, &mut Vec::new(), out);
     }
 
     fn plus(&self, packed: &Packed, y: &[f32], x: &mut [f32]) {

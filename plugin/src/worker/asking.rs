@@ -7,6 +7,7 @@ use continuo_inference::{Answer, Constraints, Engine, Prompt, Sampling, Step, Ti
 use continuo_music::expression::Dynamics;
 use continuo_music::feel::Feel;
 use continuo_music::frame::Frame;
+use continuo_music::history::in_order;
 use continuo_music::{groove, key};
 use continuo_timeline::{
     Beats, Bpm, Channel, Epoch, Instrument, Mode, Note, Quantise, Settings, Tick, Trigger, Velocity,
@@ -350,16 +351,11 @@ fn register(notes: &[Note], settings: &Settings) -> (u8, u8) {
     }
 }
 
-/// What was heard last before the question: by place, instrument and key, so that what is left out does not depend on
-/// the last bits of a place.
+/// What was heard last before the question.
 fn recent(question: &Question) -> Vec<Note> {
-    let heard =
-        |note: &&Note| note.at.0 >= question.start.0 - REACH - 1e-6 && note.at.0 < question.start.0 - 1e-6;
-    let mut notes: Vec<Note> = question.notes.iter().filter(heard).copied().collect();
-    let place = |note: &Note| (note.at.0 * 1e6).round();
-    notes.sort_by(|a, b| {
-        place(a).total_cmp(&place(b)).then(a.instrument.cmp(&b.instrument)).then(a.key.cmp(&b.key))
-    });
+    let from = question.start.0 - REACH - 1e-6;
+    let heard = |note: &&Note| note.at.0 >= from && note.at.0 < question.start.0 - 1e-6;
+    let mut notes = in_order(question.notes.iter().filter(heard).copied().collect());
     notes.split_off(notes.len().saturating_sub(MOST_NOTES))
 }
 

@@ -1,5 +1,6 @@
 //! What the mind decides at a tick: whether a phrase is over, what is answered, and when a plan is made anew.
 
+use continuo_music::history::in_order;
 use continuo_music::key;
 use continuo_timeline::{Beats, FromWorker, Mode, Note, Press, Settings, Tick};
 
@@ -100,7 +101,6 @@ impl Mind {
         let mut notes = self.history.expected(tick.at, settings.player);
         notes.extend(committed);
         notes.extend(controls.iter().filter(|note| note.at.0 < tick.at.0));
-        notes.sort_by(|a, b| a.at.0.total_cmp(&b.at.0));
         let ahead = controls.into_iter().filter(|note| note.at.0 >= tick.at.0).collect();
         let beats = 2.0 * tick.meter.bar().0;
         let question = Question::plan(notes, ahead, from, beats, tick);
@@ -157,9 +157,7 @@ impl Mind {
         question.own = self.history.played(tick.at, settings.player);
         // What was played is history, whoever played it; controls are for what is known beforehand.
         question.notes.extend(self.others(tick, settings).notes);
-        question.notes.sort_by(|a, b| {
-            a.at.0.total_cmp(&b.at.0).then(a.instrument.cmp(&b.instrument)).then(a.key.cmp(&b.key))
-        });
+        question.notes = in_order(question.notes);
         question
     }
 
