@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::kernel::{Kernel, OFFSET, TILE};
+use crate::kernel::{Kernel, Loops, OFFSET, TILE};
 use crate::rows::Rows;
 
 use super::numbers::{Small, gelu};
@@ -80,6 +80,11 @@ impl Packed {
         self.scales.len() / TILE
     }
 
+    /// Rows of it, those that fill up the last tile included.
+    pub fn full(&self) -> usize {
+        self.scales.len()
+    }
+
     /// The weights of some tiles.
     pub fn bytes(&self, tiles: Range<usize>) -> &[u8] {
         &self.tiles[tiles.start * TILE * self.inner..tiles.end * TILE * self.inner]
@@ -112,11 +117,31 @@ impl Packed {
         let rows = tiles.start * TILE..tiles.end * TILE;
         sums.resize(x.tokens() * rows.len(), 0);
         kernel.eights(self.bytes(tiles), self.inner, (&x.q, &x.sums), sums);
-        let (scales, bias) = (&self.scales[rows.clone()], &self.bias[rows.clone()]);
-        let tokens = sums.chunks_exact(rows.len()).zip(out.chunks_exact_mut(rows.len())).zip(&x.scales);
-        kernel.wide(|| {
-            tokens.for_each(|((sums, out), scale)| finished(sums, (scales, bias), *scale, finish, out))
-        });
+        let (scales, bias) = (&self.scales[rows.clone()], &self.bias[rows]);
+        kernel.wide(Finishing { sums, scales, bias, tokens: &x.scales, finish, out });
+    }
+}
+
+/// Sums of tokens to what they stand for.
+struct Finishing<'a> {
+    sums: &'a [i32],   // (tokens, rows)
+    scales: &'a [f32], // (rows)
+    bias: &'a [f32],   // (rows)
+    tokens: &'a [f32], // a scale each
+    finish: Finish,
+    out: &'a mut [f32], // (tokens, rows)
+}
+
+impl Loops for Finishing<'_> {
+    type Made = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let rows = self.scales.len();
+        let tokens = self.sums.chunks_exact(rows).zip(self.out.chunks_exact_mut(rows)).zip(self.tokens);
+        for ((sums, out), scale) in tokens {
+            finished(sums, (self.scales, self.bias), *scale, self.finish, out);
+        }
     }
 }
 
