@@ -3,13 +3,14 @@
 //! ```text
 //! packed: weights, int8, in tiles      numbers: norm, GELU, activations to int8      kv: keys and values, f16
 //! decode: a token or a few, each matrix shared out by rows      prefill: a prompt, shared out by tokens
-//! crew: the threads       product: one matrix times a few tokens
+//! crew: the threads       product: one matrix times a few tokens       kept: where weights lie
 //! ```
 //! A token's numbers do not depend on which others are computed beside it, nor on how many threads do it:
 //! products are exact sums of whole numbers, and all else is done for each token by itself.
 
 mod crew;
 mod decode;
+mod kept;
 mod kv;
 pub mod numbers;
 mod packed;
