@@ -126,15 +126,15 @@ impl Kernel {
         }
     }
 
-    /// Tells the processor that these bytes will be wanted.
-    pub fn fetch(bytes: &[u8]) {
+    /// Tells the processor that these numbers will be wanted.
+    pub fn fetch<T>(numbers: &[T]) {
         #[cfg(target_arch = "x86_64")]
-        for line in bytes.chunks(64) {
+        for line in (0..size_of_val(numbers)).step_by(64) {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: a hint; the address is that of a byte which exists.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+            // SAFETY: a hint; the address is within the numbers.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(numbers.as_ptr().cast::<i8>().add(line)) };
         }
-        let _ = bytes;
+        let _ = numbers;
     }
 }
 

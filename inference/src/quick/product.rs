@@ -20,6 +20,9 @@ const PATIENCE: u32 = 400;
 /// Bytes of weights in a chunk, about.
 const CHUNK: usize = 24 * 1024;
 
+/// Bytes of a tile that are asked for before it is its turn.
+const FETCHED: usize = 2048;
+
 /// One multiplication.
 pub struct Product {
     kernel: Kernel,
@@ -121,6 +124,7 @@ impl Product {
 
     /// Makes a chunk that this thread has claimed.
     fn claimed(&self, chunk: usize) {
+        self.fetch(chunk + 1);
         let all = self.tiles.len() * TILE;
         self.make(chunk, |token, at, made| {
             // SAFETY: nobody else writes this chunk's part, and nobody reads it before it is done.
@@ -128,6 +132,16 @@ impl Product {
         });
         self.done[chunk].store(true, Ordering::Release);
         self.left.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Asks for the beginnings of a chunk's first two tiles, which kernels read side by side: while a chunk is finished and
+    /// the next is claimed, memory would have nothing to do.
+    fn fetch(&self, chunk: usize) {
+        let first = self.tiles.start + chunk * self.step;
+        for tile in (first..self.tiles.end).take(self.step.min(2)) {
+            let bytes = self.packed.bytes(tile..tile + 1);
+            Kernel::fetch(&bytes[..FETCHED.min(bytes.len())]);
+        }
     }
 
     /// Gives each token's part of a chunk, and where in its rows it belongs.
