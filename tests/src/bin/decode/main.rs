@@ -9,7 +9,7 @@ mod play;
 use std::sync::Arc;
 
 use anyhow::Result;
-use continuo_inference::kernel::Kernel;
+use continuo_inference::kernel::{Bits, Kernel};
 use continuo_inference::{Model, Precision};
 
 /// Each is measured so often.
@@ -39,7 +39,7 @@ fn main() -> Result<()> {
 /// One shape with so many threads.
 fn shape(threads: usize, model: &dyn Fn(Precision) -> Result<Arc<Model>>) -> Result<()> {
     println!("{threads} thread{}", if threads == 1 { "" } else { "s" });
-    let precision = Precision::With(Kernel::best(), threads);
+    let precision = Precision::With(Kernel::best(), threads, Bits::Eight);
     let before = memory::resident();
     let load = play::spread(1, || drop(model(precision)));
     let model = model(precision)?;
