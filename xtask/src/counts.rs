@@ -15,28 +15,28 @@ const STEPS: u64 = 6;
 /// Functions that are named.
 const NAMED: usize = 6;
 
-/// Counts both shapes.
+/// Counts both shapes, with weights of eight bits and of four.
 pub fn counts() -> Result<()> {
     ensure!(works("valgrind", &["--version"]), "valgrind is missing: apt-get install valgrind");
     let folder = target().join("bench");
     std::fs::create_dir_all(&folder)?;
-    for shape in ["default", "small"] {
-        let out = folder.join(format!("counts-{shape}.callgrind"));
-        let kernel = count(shape, &out)?;
-        println!("{shape}, {kernel}, one thread, a mean of {STEPS} tokens after 64");
+    for (shape, bits) in [("default", "8"), ("default", "4"), ("small", "8"), ("small", "4")] {
+        let out = folder.join(format!("counts-{shape}-{bits}.callgrind"));
+        let kernel = count(shape, bits, &out)?;
+        println!("{shape}, int{bits}, {kernel}, one thread, a mean of {STEPS} tokens after 64");
         report(&out)?;
     }
     Ok(())
 }
 
 /// Runs it; gives the kernel's name.
-fn count(shape: &str, out: &Path) -> Result<String> {
+fn count(shape: &str, bits: &str, out: &Path) -> Result<String> {
     let mut run = program(
         "valgrind",
         &["--tool=callgrind", "--collect-atstart=no", "--toggle-collect=*counted_steps*"],
     );
     run.arg(format!("--callgrind-out-file={}", out.display()));
-    run.arg(tool("decode").get_program()).args(["count", shape, &STEPS.to_string()]);
+    run.arg(tool("decode").get_program()).args(["count", shape, bits, &STEPS.to_string()]);
     let done = run.output().context("valgrind does not start")?;
     let said = String::from_utf8_lossy(&done.stderr);
     ensure!(done.status.success(), "callgrind failed: {}", said.lines().last().unwrap_or("no word"));

@@ -3,15 +3,15 @@
 use std::hint::black_box;
 
 use anyhow::Result;
-use continuo_inference::kernel::Kernel;
-use continuo_inference::{Cache, Model, Precision};
+use continuo_inference::kernel::{Bits, Kernel};
+use continuo_inference::{Cache, Model};
 
 use crate::play;
 use crate::shape::Shape;
 
 /// After a prompt, so many tokens on one thread.
-pub fn count(shape: Shape, steps: usize) -> Result<()> {
-    let model = shape.model(Precision::With(Kernel::best(), 1))?;
+pub fn count(shape: Shape, bits: Bits, steps: usize) -> Result<()> {
+    let model = shape.model(1, bits)?;
     let mut cache = model.cache();
     // A short prompt: what is before the tokens takes its time in there.
     let state = model.feed(&mut cache, &play::ids()[..64]);

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
-use continuo_inference::kernel::Kernel;
-use continuo_inference::{Model, Precision};
+use continuo_inference::Model;
+use continuo_inference::kernel::{Bits, Kernel};
 
 use crate::busy::Busy;
-use crate::shape::Shape;
+use crate::shape::{self, Shape};
 use crate::{arithmetic, load, memory, play};
 
 /// What is measured.
@@ -23,6 +23,9 @@ pub struct Asked {
     /// Threads.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 2])]
     threads: Vec<usize>,
+    /// Bits of the weights between the embeddings.
+    #[arg(long, value_delimiter = ',', default_values = ["8", "4"], value_parser = shape::bits)]
+    bits: Vec<Bits>,
 }
 
 /// All of it.
@@ -33,28 +36,32 @@ pub fn measure(asked: &Asked) -> Result<()> {
             continue;
         }
         println!("\n{}", shape.title());
-        for &threads in &asked.threads {
-            println!("{threads} thread{}", if threads == 1 { "" } else { "s" });
-            let model = loading(shape, threads)?;
-            prompts(&model, threads, asked.rounds);
-            tokens(&model, threads, asked.rounds);
-            if threads > 1 {
-                beside_a_busy_one(shape, &model, asked.rounds)?;
-            }
+        for (&threads, &bits) in asked.threads.iter().flat_map(|t| asked.bits.iter().map(move |b| (t, b))) {
+            println!("{threads} thread{}, int{}", if threads == 1 { "" } else { "s" }, shape::word(bits));
+            one(shape, threads, bits, asked.rounds)?;
         }
     }
     Ok(())
 }
 
+fn one(shape: Shape, threads: usize, bits: Bits, rounds: usize) -> Result<()> {
+    let model = loading(shape, threads, bits)?;
+    prompts(&model, threads, rounds);
+    tokens(&model, threads, rounds);
+    if threads > 1 {
+        beside_a_busy_one(&model, &*shape.model(1, bits)?, rounds)?;
+    }
+    Ok(())
+}
+
 /// Loads it, in a process of its own and here.
-fn loading(shape: Shape, threads: usize) -> Result<Arc<Model>> {
-    shape.model(Precision::With(Kernel::best(), threads))?; // what is made at the first time of all is there
-    let (seconds, most) = load::watched(shape, threads)?;
-    let model = shape.model(Precision::With(Kernel::best(), threads))?;
+fn loading(shape: Shape, threads: usize, bits: Bits) -> Result<Arc<Model>> {
+    let (seconds, most) = load::watched(shape, threads, bits)?;
+    let model = shape.model(threads, bits)?;
     let (all, needed) = (model.sizes().unwrap_or_default().0, load::needed(&model) as f64);
     println!("  loading                        {:.1} ms", 1000.0 * seconds);
     println!(
-        "  int8 weights                   {:.1} MB, with one cache {:.1} MB",
+        "  weights                        {:.1} MB, with one cache {:.1} MB",
         all as f64 / 1e6,
         needed / 1e6
     );
@@ -135,13 +142,12 @@ fn tokens(model: &Model, threads: usize, rounds: usize) {
 }
 
 /// Tokens while another program has a processor, against one thread.
-fn beside_a_busy_one(shape: Shape, model: &Model, rounds: usize) -> Result<()> {
-    let single = shape.model(Precision::With(Kernel::best(), 1))?;
+fn beside_a_busy_one(model: &Model, single: &Model, rounds: usize) -> Result<()> {
     let (mut busy, mut quiet, mut both) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
-        let one = play::decode(&single, 1);
+        let one = play::decode(single, 1);
         let other = Busy::start()?;
-        let (two, one_beside) = (play::decode(model, 1), play::decode(&single, 1));
+        let (two, one_beside) = (play::decode(model, 1), play::decode(single, 1));
         drop(other);
         busy.push(two);
         quiet.push(two / one);

@@ -4,20 +4,20 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use continuo_inference::kernel::Kernel;
-use continuo_inference::{Model, Precision};
+use continuo_inference::Model;
+use continuo_inference::kernel::Bits;
 
 use crate::memory::Held;
 use crate::play;
-use crate::shape::Shape;
+use crate::shape::{self, Shape};
 
 /// Between two looks at it.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// In a process of its own: loads, and computes a prompt and a token.
-pub fn once(shape: Shape, threads: usize) -> Result<()> {
+pub fn once(shape: Shape, threads: usize, bits: Bits) -> Result<()> {
     let began = Instant::now();
-    let model = shape.model(Precision::With(Kernel::best(), threads))?;
+    let model = shape.model(threads, bits)?;
     let seconds = began.elapsed().as_secs_f64();
     play::first(&model, 1);
     println!("{seconds}");
@@ -25,9 +25,9 @@ pub fn once(shape: Shape, threads: usize) -> Result<()> {
 }
 
 /// Seconds of loading in a new process, and the most that it held until its first token.
-pub fn watched(shape: Shape, threads: usize) -> Result<(f64, Held)> {
+pub fn watched(shape: Shape, threads: usize, bits: Bits) -> Result<(f64, Held)> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["load", shape.word(), &threads.to_string()]).stdout(Stdio::piped());
+    command.args(["load", shape.word(), shape::word(bits), &threads.to_string()]).stdout(Stdio::piped());
     let mut child = command.spawn()?;
     let mut most = Held::default();
     while child.try_wait()?.is_none() {

@@ -16,6 +16,7 @@ mod shape;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use continuo_inference::kernel::Bits;
 
 use shape::Shape;
 
@@ -33,10 +34,20 @@ enum What {
     /// Ours beside other engines.
     Peers(peers::Asked),
     /// Decodes so many tokens, to be counted from outside.
-    Count { shape: Shape, steps: usize },
+    Count {
+        shape: Shape,
+        #[arg(value_parser = shape::bits)]
+        bits: Bits,
+        steps: usize,
+    },
     /// Loads a model, uses it once, and ends.
     #[command(hide = true)]
-    Load { shape: Shape, threads: usize },
+    Load {
+        shape: Shape,
+        #[arg(value_parser = shape::bits)]
+        bits: Bits,
+        threads: usize,
+    },
     /// Keeps a processor busy until its input ends.
     #[command(hide = true)]
     Spin,
@@ -46,8 +57,8 @@ fn main() -> Result<()> {
     match Asked::parse().what {
         What::Engine(asked) => engine::measure(&asked),
         What::Peers(asked) => peers::compare(&asked),
-        What::Count { shape, steps } => count::count(shape, steps),
-        What::Load { shape, threads } => load::once(shape, threads),
+        What::Count { shape, bits, steps } => count::count(shape, bits, steps),
+        What::Load { shape, bits, threads } => load::once(shape, threads, bits),
         What::Spin => busy::spin(),
     }
 }
