@@ -6,6 +6,7 @@
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Error;
 use crate::checkpoint::{Checkpoint, Config};
@@ -46,6 +47,7 @@ pub struct Model {
     config: Config,
     rows: usize,
     weights: Weights,
+    computed: AtomicU64,
 }
 
 enum Weights {
@@ -165,6 +167,7 @@ impl Model {
             },
             rows: from.rows()?,
             weights,
+            computed: AtomicU64::new(0),
             config: from.config.clone(),
         }))
     }
@@ -235,6 +238,7 @@ impl Model {
     /// tokens in all. A state for each. `None`, and the caches as before, if `wanted` said no meanwhile.
     pub fn feed_all(&self, feeds: &mut [Feed<'_>], wanted: &dyn Fn() -> bool) -> Option<Vec<Vec<f32>>> {
         let mut states = vec![Vec::new(); feeds.len()];
+        let before: usize = feeds.iter().map(|feed| feed.cache.len()).sum();
         let sound = |feed: &Feed<'_>| {
             let room = self.positions().saturating_sub(feed.cache.len());
             (1..=room).contains(&feed.ids.len()) && feed.ids.iter().all(|&id| (id as usize) < self.rows)
@@ -260,7 +264,14 @@ impl Model {
                 }
             }
         }
+        let after: usize = feeds.iter().map(|feed| feed.cache.len()).sum();
+        self.computed.fetch_add((after - before) as u64, Ordering::Relaxed);
         Some(states)
+    }
+
+    /// Tokens that were put into caches so far: what the model has done, whatever time it took.
+    pub fn computed(&self) -> u64 {
+        self.computed.load(Ordering::Relaxed)
     }
 
     /// Caches that [`Self::feed_all`] steps together, a token each.

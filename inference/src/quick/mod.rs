@@ -246,9 +246,14 @@ impl Norm {
     /// Each token of `x` `(tokens, width)`, normed and made small.
     fn small(&self, kernel: Kernel, x: &[f32], epsilon: f32) -> Small {
         let mut small = Small::default();
-        small.clear(self.weight.len());
-        kernel.wide(NormSmall { x, weight: &self.weight, bias: &self.bias, epsilon, into: &mut small });
+        self.small_into(kernel, x, epsilon, &mut small);
         small
+    }
+
+    /// The same, instead of what is in `into`.
+    fn small_into(&self, kernel: Kernel, x: &[f32], epsilon: f32, into: &mut Small) {
+        into.clear(self.weight.len());
+        kernel.wide(NormSmall { x, weight: &self.weight, bias: &self.bias, epsilon, into });
     }
 
     /// One token, normed.

@@ -118,14 +118,15 @@ impl Packed {
         }
     }
 
-    /// `x` times the rows of some tiles, as `out` `(tokens, rows of the tiles)`. `sums` is room to work in.
+    /// `x` times the rows of some tiles, as `out` `(tokens, rows of the tiles)`; its rows may be further apart, and are then
+    /// `stride` apart. `sums` is room to work in.
     pub fn apply(
         &self,
         kernel: Kernel,
         (x, tiles): (&Small, Range<usize>),
         finish: Finish,
         sums: &mut Vec<i32>,
-        out: &mut [f32],
+        (out, stride): (&mut [f32], usize),
     ) {
         let rows = tiles.start * TILE..tiles.end * TILE;
         sums.resize(x.tokens() * rows.len(), 0);
@@ -134,7 +135,7 @@ impl Packed {
             Bits::Four => kernel.fours(self.bytes(tiles), self.inner, (&x.q, &x.groups), sums),
         }
         let (scales, bias) = (&self.scales[rows.clone()], &self.bias[rows]);
-        kernel.wide(Finishing { sums, scales, bias, tokens: &x.scales, finish, out });
+        kernel.wide(Finishing { sums, scales, bias, tokens: &x.scales, finish, out, stride });
     }
 }
 
@@ -152,7 +153,8 @@ struct Finishing<'a> {
     bias: &'a [f32],   // (rows)
     tokens: &'a [f32], // a scale each
     finish: Finish,
-    out: &'a mut [f32], // (tokens, rows)
+    out: &'a mut [f32], // (tokens, rows), `stride` apart
+    stride: usize,
 }
 
 impl Loops for Finishing<'_> {
@@ -161,9 +163,9 @@ impl Loops for Finishing<'_> {
     #[inline(always)]
     fn run(self) {
         let rows = self.scales.len();
-        let tokens = self.sums.chunks_exact(rows).zip(self.out.chunks_exact_mut(rows)).zip(self.tokens);
+        let tokens = self.sums.chunks_exact(rows).zip(self.out.chunks_mut(self.stride)).zip(self.tokens);
         for ((sums, out), scale) in tokens {
-            finished(sums, (self.scales, self.bias), *scale, self.finish, out);
+            finished(sums, (self.scales, self.bias), *scale, self.finish, &mut out[..rows]);
         }
     }
 }
