@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::ValueEnum;
 use continuo_inference::kernel::{Bits, Kernel};
-use continuo_inference::{Model, Precision};
+use continuo_inference::{Model, Precision, Shelf};
 
 use crate::made_up;
 
@@ -40,9 +40,15 @@ impl Shape {
         let precision = Precision::With(Kernel::best(), threads, bits);
         Ok(match self {
             Self::Default => Model::from_compact_as(continuo_models::DEFAULT, precision)?,
-            Self::Small => Model::load_as(&made_up::folder()?, precision)?,
+            Self::Small => Model::load_from(&made_up::folder()?, precision, &shelf()?)?,
         })
     }
+}
+
+/// Where packed weights of the made-up checkpoint are kept: beside it, or where `CONTINUO_CACHE` says.
+pub fn shelf() -> Result<Shelf> {
+    let own = Shelf::at(&made_up::folder()?.with_file_name("packed"));
+    Ok(if std::env::var_os("CONTINUO_CACHE").is_some() { Shelf::usual() } else { own })
 }
 
 /// Weights between the embeddings, by the word on a command line.
