@@ -254,6 +254,11 @@ mod tests {
         (0..len).map(|_| next()).collect()
     }
 
+    /// Those of the cases that Miri, which is a thousand times as slow, is done with soon.
+    fn soon<T>(cases: &[T]) -> &[T] {
+        if cfg!(miri) { &cases[..2] } else { cases }
+    }
+
     fn sums(x: &[i8], inner: usize) -> Vec<i32> {
         x.chunks(inner).map(|x| x.iter().map(|&x| i32::from(x)).sum()).collect()
     }
@@ -273,9 +278,8 @@ mod tests {
 
     #[test]
     fn every_kernel_gives_the_same_sums() {
-        for (rows, inner, tokens) in
-            [(16, 4, 1), (32, 8, 3), (80, 64, 1), (96, 36, 9), (48, 256, 21), (112, 68, 7)]
-        {
+        let all = [(16, 4, 1), (32, 8, 3), (80, 64, 1), (96, 36, 9), (48, 256, 21), (112, 68, 7)];
+        for &(rows, inner, tokens) in soon(&all) {
             let tiles = bytes(rows * inner, 1 + u32::try_from(rows).unwrap());
             let tiles: Vec<u8> = tiles.into_iter().map(|byte| byte.max(1)).collect();
             let x: Vec<i8> = bytes(tokens * inner, 7).into_iter().map(|b| (b as i8).max(-127)).collect();
@@ -311,7 +315,8 @@ mod tests {
 
     #[test]
     fn every_kernel_gives_the_same_sums_of_four_bits() {
-        for (tiles, inner, tokens) in [(1, 128, 1), (2, 256, 2), (3, 384, 3), (5, 128, 9), (2, 768, 21)] {
+        let all = [(1, 128, 1), (2, 256, 2), (3, 384, 3), (5, 128, 9), (2, 768, 21)];
+        for &(tiles, inner, tokens) in soon(&all) {
             let weights = bytes(tiles * inner / BLOCK * BLOCK_BYTES, 3);
             let x: Vec<i8> = bytes(tokens * inner, 7).into_iter().map(|b| (b as i8).max(-127)).collect();
             same_fours(&weights, inner, &x);
@@ -320,7 +325,8 @@ mod tests {
             [(127_i8, 0_u8, 127_i8), (-127, 0xff, -127), (127, 0xff, 127), (-127, 0, -127)]
         {
             let block: Vec<u8> = [vec![scale as u8; 4 * TILE], vec![weight; BLOCK_BYTES - 4 * TILE]].concat();
-            same_fours(&block.repeat(24), 24 * BLOCK, &[x; 24 * BLOCK]);
+            let blocks = if cfg!(miri) { 1 } else { 24 };
+            same_fours(&block.repeat(blocks), blocks * BLOCK, &vec![x; blocks * BLOCK]);
         }
     }
 

@@ -15,7 +15,7 @@ use super::product::Product;
 use crate::{priority, processor};
 
 /// Looks for work before a thread sleeps: some tenths of a millisecond.
-const LOOKS: u32 = 20_000;
+const LOOKS: u32 = if cfg!(miri) { 20 } else { 20_000 };
 
 /// Looks at a split before the others are late.
 const PATIENCE: u32 = 2_000;
@@ -238,9 +238,9 @@ mod tests {
 
     #[test]
     fn every_number_is_given_once() {
-        for threads in 1..5 {
+        for threads in 1..if cfg!(miri) { 3 } else { 5 } {
             let crew = Crew::new(threads);
-            for count in [0, 1, 2, 7, 100] {
+            for count in [0, 1, 2, 7, if cfg!(miri) { 9 } else { 100 }] {
                 let hits: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
                 crew.split(count, &|number| {
                     hits[number].fetch_add(1, Ordering::Relaxed);
