@@ -132,6 +132,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri maps no files")]
     fn what_is_not_there_or_lies_askew_is_refused() {
         let path = std::env::temp_dir().join(format!("continuo-kept-{}", std::process::id()));
         std::fs::write(&path, [1.5_f32, -2.0, 3.0].map(f32::to_le_bytes).concat()).unwrap();

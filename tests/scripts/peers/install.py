@@ -17,6 +17,10 @@ PACKAGES = {
 
 
 def main(venv, kind):
+    done = pathlib.Path(venv, "ready")
+    if done.exists():
+        print("ready")
+        return
     try:
         if not pathlib.Path(venv, "bin/python").exists():
             run([sys.executable, "-m", "venv", venv])
@@ -28,6 +32,7 @@ def main(venv, kind):
     except (OSError, RuntimeError, StopIteration, subprocess.SubprocessError) as error:
         print("no:", (str(error).strip() or repr(error)).splitlines()[-1])
         return
+    done.touch()
     print("ready")
 
 

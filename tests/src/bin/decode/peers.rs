@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -19,6 +20,9 @@ pub struct Asked {
     /// Runs of each.
     #[arg(long, default_value_t = 7)]
     rounds: usize,
+    /// No new round of a table begins after so many seconds.
+    #[arg(long, default_value_t = u64::MAX)]
+    seconds: u64,
     /// Only these, by name; else all.
     #[arg(long = "peer", value_enum)]
     peers: Vec<Kind>,
@@ -66,10 +70,9 @@ pub fn compare(asked: &Asked) -> Result<()> {
         kinds.iter().map(|kind| (*kind, kind.installed(&home, asked.python.as_deref()))).collect();
     println!("{}", made_up::SHAPE);
     println!(
-        "prompt {} tokens, {} after the first; the likeliest each time: theirs of all rows, ours of those that may stand there (a triplet\nadmits a sixth of them); median (least to most) of {}, each right after a run of ours",
+        "prompt {} tokens, {} after the first; the likeliest each time: theirs of all rows, ours of those that may stand there (a triplet\nadmits a sixth of them); median (least to most), each right after a run of ours",
         play::ids().len(),
-        play::NEW,
-        asked.rounds
+        play::NEW
     );
     for &threads in &asked.threads {
         let load = |bits| Shape::Small.model(threads, bits);
@@ -78,7 +81,7 @@ pub fn compare(asked: &Asked) -> Result<()> {
             pythons.iter().map(|(kind, python)| seat(*kind, python, &checkpoint, threads)).collect();
         for &batch in &asked.batch {
             if !asked.prepare {
-                table(asked.rounds, (threads, batch), &ours, &mut seats);
+                table(asked, (threads, batch), &ours, &mut seats);
             }
         }
         for Seat { kind, peer } in &seats {
@@ -96,7 +99,7 @@ fn seat(kind: Kind, python: &Result<PathBuf>, checkpoint: &Path, threads: usize)
 }
 
 /// Rounds with everyone in turn.
-fn table(rounds: usize, (threads, batch): (usize, usize), ours: &Ours, seats: &mut [Seat]) {
+fn table(asked: &Asked, (threads, batch): (usize, usize), ours: &Ours, seats: &mut [Seat]) {
     let [mut eight, mut four, mut all] = [const { Column::EMPTY }; 3];
     let mut columns: Vec<Column> = seats.iter().map(|_| Column::EMPTY).collect();
     // What is loaded, but was never used, is used once unseen.
@@ -104,7 +107,10 @@ fn table(rounds: usize, (threads, batch): (usize, usize), ours: &Ours, seats: &m
     seats.iter_mut().map(warm).for_each(drop);
     play::run(&ours.eight, batch, Rows::Legal);
     play::run(&ours.four, batch, Rows::Legal);
-    for _ in 0..rounds {
+    let began = Instant::now();
+    let mut rounds = 0;
+    while rounds < asked.rounds && began.elapsed().as_secs() < asked.seconds {
+        rounds += 1;
         for (seat, column) in seats.iter_mut().zip(&mut columns) {
             // Weights of four bits are measured against such.
             let (model, own) = match seat.kind {
@@ -120,7 +126,7 @@ fn table(rounds: usize, (threads, batch): (usize, usize), ours: &Ours, seats: &m
         let before = play::run(&ours.eight, batch, Rows::Legal);
         all.take(batch, before, play::run(&ours.eight, batch, Rows::All));
     }
-    println!("\n{threads} thread{}, batch {batch}", if threads == 1 { "" } else { "s" });
+    println!("\n{threads} thread{}, batch {batch}, {rounds} rounds", if threads == 1 { "" } else { "s" });
     println!(
         "  first token, ms          tokens/s                 ours / theirs, decode    first token, theirs / ours"
     );
