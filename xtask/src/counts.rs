@@ -45,7 +45,7 @@ fn count(shape: &str, bits: &str, out: &Path) -> Result<String> {
 
 /// Instructions a token, all and by function.
 fn report(out: &Path) -> Result<()> {
-    let mut annotate = program("callgrind_annotate", &["--threshold=99"]);
+    let mut annotate = program("callgrind_annotate", &["--threshold=99", "--auto=no"]);
     let done = annotate.arg(out).output().context("callgrind_annotate does not start")?;
     let text = String::from_utf8_lossy(&done.stdout).into_owned();
     let counted = text.lines().filter_map(line).collect::<Vec<_>>();
