@@ -1,7 +1,9 @@
 //! The models of this machine, loaded when they are first asked for.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use continuo_inference::Engine;
 use continuo_remote::wire::ModelSize;
@@ -61,6 +63,13 @@ impl Shelf {
             )
         });
         self.chosen(name, warning)
+    }
+
+    /// How long all models have computed.
+    pub fn busy(&self) -> Duration {
+        let engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
+        let micros = engines.values().map(|engine| engine.work().busy.load(Ordering::Relaxed)).sum();
+        Duration::from_micros(micros)
     }
 
     fn chosen(&self, size: &'static str, warning: Option<String>) -> Result<Chosen, Failure> {
