@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::Error;
 use crate::checkpoint::{Checkpoint, Config};
 use crate::files::Files;
-use crate::kernel::Kernel;
+use crate::kernel::{Bits, Kernel};
 use crate::plain::{Plain, PlainCache};
 use crate::quick::{Kv, MOST_DECODED, Part, Quick};
 
@@ -31,10 +31,11 @@ pub enum TimeFrame {
 pub enum Precision {
     /// As they are: what the reference computes, to a few units in the last place.
     Exact,
-    /// As int8, with the kernel and the threads that suit this machine: what players hear.
+    /// As int8, with the kernel and the threads that suit this machine: what players hear. The weights between the
+    /// embeddings as int4 if the variable `CONTINUO_BITS` is 4: faster where memory is slow, and less exact.
     Quick,
-    /// As int8 with this kernel and so many threads.
-    With(Kernel, usize),
+    /// With this kernel, so many threads, and so many bits between the embeddings.
+    With(Kernel, usize, Bits),
 }
 
 /// Weights of one model. Immutable, shared by all sessions.
@@ -83,11 +84,20 @@ impl Cache {
 
     /// Forgets all but the first `len` tokens.
     pub fn truncate(&mut self, len: usize) {
-        let now = match &mut self.0 {
-            Store::Plain(cache) => &mut cache.len,
-            Store::Quick(kv) => &mut kv.len,
-        };
-        *now = len.min(*now);
+        match &mut self.0 {
+            Store::Plain(cache) => cache.len = len.min(cache.len),
+            Store::Quick(kv) => kv.truncate(len),
+        }
+    }
+
+    /// Another that holds the same tokens. What both hold costs its memory, and its reading where both are stepped
+    /// together, only once.
+    #[must_use]
+    pub fn fork(&mut self) -> Self {
+        Self(match &mut self.0 {
+            Store::Plain(cache) => Store::Plain(cache.clone()),
+            Store::Quick(kv) => Store::Quick(kv.fork()),
+        })
     }
 }
 
@@ -117,8 +127,8 @@ impl Model {
         let own = from.config.continuo.as_ref();
         let weights = match precision {
             Precision::Exact => Weights::Plain(Box::new(Plain::read(from)?)),
-            Precision::Quick => Weights::Quick(Box::new(Quick::read(from, Kernel::best(), threads())?)),
-            Precision::With(kernel, threads) => Weights::Quick(Box::new(Quick::read(from, kernel, threads)?)),
+            Precision::Quick => Self::quick(from, Kernel::best(), threads(), bits())?,
+            Precision::With(kernel, threads, bits) => Self::quick(from, kernel, threads, bits)?,
         };
         Ok(Arc::new(Self {
             name: own
@@ -135,6 +145,10 @@ impl Model {
             weights,
             config: from.config.clone(),
         }))
+    }
+
+    fn quick(from: &Checkpoint<'_>, kernel: Kernel, threads: usize, bits: Bits) -> Result<Weights, Error> {
+        Ok(Weights::Quick(Box::new(Quick::read(from, kernel, threads, bits)?)))
     }
 
     /// Its name, from the config or the file.
@@ -262,6 +276,14 @@ fn threads() -> usize {
     let most = std::env::var("CONTINUO_THREADS").ok().and_then(|text| text.parse().ok());
     let here = std::thread::available_parallelism().map_or(1, usize::from);
     most.unwrap_or(2_usize).clamp(1, here)
+}
+
+/// Bits of weights, as the environment says.
+fn bits() -> Bits {
+    match std::env::var("CONTINUO_BITS").as_deref() {
+        Ok("4") => Bits::Four,
+        _ => Bits::Eight,
+    }
 }
 
 /// A model's name from where it lies; in a cache of the Hugging Face Hub that is the repository's.

@@ -25,6 +25,10 @@ pub enum Bench {
         /// `default`: the model in the box; `small`: Stanford's smallest shape, weights made up (half a gigabyte); `all`.
         #[arg(default_value = "all", value_parser = ["all", "default", "small"])]
         shape: String,
+        /// Beside CTranslate2, llama.cpp, ONNX Runtime and Hugging Face instead, which are installed from PyPI into
+        /// target/bench/peers; what stands behind it goes to the comparison (`--rounds 3 --threads 2 --peer onnx`).
+        #[arg(long, num_args = 0.., allow_hyphen_values = true)]
+        peers: Option<Vec<String>>,
     },
     /// Fifty answers of the model against chance; fails if it is not clearly better.
     Model,
@@ -46,7 +50,8 @@ pub fn bench(what: Bench) -> Result<()> {
             run.arg(script).arg(bundled.join("Continuo.vst3")).arg(target().join("jack"));
             must(run.arg(minutes.to_string()).arg(tracks.to_string()))
         }
-        Bench::Decode { shape } => must(tool("decode").arg(shape)),
+        Bench::Decode { peers: Some(more), .. } => must(tool("decode").arg("peers").args(more)),
+        Bench::Decode { shape, .. } => must(tool("decode").args(["engine", &shape])),
         Bench::Model => must(&mut tool("gates")),
     }
 }

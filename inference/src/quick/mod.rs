@@ -1,15 +1,17 @@
 //! The same GPT-2 in small whole numbers: what players hear. `crate::plain` is its measure.
 //!
 //! ```text
-//! packed: weights, int8, in tiles      numbers: norm, GELU, activations to int8      kv: keys and values, f16
+//! packed: weights, int8 or int4, in tiles (fours: how int4 are found)      numbers: norm, GELU, activations to int8      kv: keys and values, f16
 //! decode: a token or a few, each matrix shared out by rows      prefill: a prompt, shared out by tokens
-//! crew: the threads       product: one matrix times a few tokens
+//! crew: the threads       product: one matrix times a few tokens       kept: where weights lie
 //! ```
 //! A token's numbers do not depend on which others are computed beside it, nor on how many threads do it:
 //! products are exact sums of whole numbers, and all else is done for each token by itself.
 
 mod crew;
 mod decode;
+mod fours;
+mod kept;
 mod kv;
 pub mod numbers;
 mod packed;
@@ -21,12 +23,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::Error;
 use crate::checkpoint::{Checkpoint, Config};
-use crate::kernel::{Kernel, TILE};
+use crate::kernel::{Bits, Kernel, TILE};
 use crate::vocabulary as v;
 
 use crew::Crew;
 use kv::Heads;
-use numbers::{Small, norm};
+use numbers::{NormOne, NormSmall, Shrink, Small};
 use packed::{Finish, Packed};
 use product::Product;
 
@@ -78,9 +80,9 @@ pub struct Part<'a> {
 }
 
 impl Quick {
-    /// From a checkpoint of any kind, for so many threads.
+    /// From a checkpoint of any kind, for so many threads; `bits` of the weights between the embeddings.
     #[allow(clippy::cast_precision_loss)] // heads are few
-    pub fn read(from: &Checkpoint<'_>, kernel: Kernel, threads: usize) -> Result<Self, Error> {
+    pub fn read(from: &Checkpoint<'_>, kernel: Kernel, threads: usize, bits: Bits) -> Result<Self, Error> {
         let config = &from.config;
         let (width, rows) = (config.n_embd, from.rows()?);
         let heads = Heads::new(width, config.n_head, config.n_positions);
@@ -93,11 +95,11 @@ impl Quick {
             epsilon: config.layer_norm_epsilon,
             scale: if config.scale_attn_weights { 1.0 / (heads.size as f32).sqrt() } else { 1.0 },
             by_layer: config.scale_attn_by_inverse_layer_idx,
-            events: Arc::new(Packed::of(&table, 0..said, Vec::new())),
-            others: Arc::new(Packed::of(&table, said..rows, Vec::new())),
+            events: Arc::new(Packed::of(&table, 0..said, Vec::new(), Bits::Eight)),
+            others: Arc::new(Packed::of(&table, said..rows, Vec::new(), Bits::Eight)),
             wpe: from.matrix("wpe.weight", config.n_positions, width, false)?,
             blocks: (0..config.n_layer)
-                .map(|layer| Block::read(from, layer, config))
+                .map(|layer| Block::read(from, layer, config, bits))
                 .collect::<Result<_, _>>()?,
             norm: Norm::read(from, "ln_f", width)?,
             crew: Mutex::new(None),
@@ -155,12 +157,15 @@ impl Quick {
     ) {
         let mut small = Small::default();
         small.clear(self.width);
-        self.kernel.wide(|| states.iter().for_each(|state| small.push(state)));
+        for state in states {
+            self.kernel.wide(Shrink { x: state, stride: self.width, columns: self.width, into: &mut small });
+        }
         let tiles = rows.start / TILE..rows.end.div_ceil(TILE);
-        let skip = rows.start - tiles.start * TILE;
+        let (skip, all) = (rows.start - tiles.start * TILE, tiles.len() * TILE);
         let product = self.multiply(&self.crew(), (packed, tiles), small, Finish::Plain);
-        for (token, logits) in logits.iter_mut().enumerate() {
-            logits.extend(product.token(token).skip(skip).take(rows.len()));
+        let made = product.result();
+        for (logits, made) in logits.iter_mut().zip(made.chunks_exact(all)) {
+            logits.extend_from_slice(&made[skip..skip + rows.len()]);
         }
     }
 
@@ -227,32 +232,28 @@ impl Norm {
 
     /// Each token of `x` `(tokens, width)`, normed and made small.
     fn small(&self, kernel: Kernel, x: &[f32], epsilon: f32) -> Small {
-        let (mut small, mut normed) = (Small::default(), Vec::new());
+        let mut small = Small::default();
         small.clear(self.weight.len());
-        kernel.wide(|| {
-            for x in x.chunks_exact(self.weight.len()) {
-                norm(x, (&self.weight, &self.bias), epsilon, &mut normed);
-                small.push(&normed);
-            }
-        });
+        kernel.wide(NormSmall { x, weight: &self.weight, bias: &self.bias, epsilon, into: &mut small });
         small
     }
 
     /// One token, normed.
     fn apply(&self, kernel: Kernel, x: &[f32], epsilon: f32) -> Vec<f32> {
-        let mut normed = Vec::new();
-        kernel.wide(|| norm(x, (&self.weight, &self.bias), epsilon, &mut normed));
-        normed
+        kernel.wide(NormOne { x, weight: &self.weight, bias: &self.bias, epsilon })
     }
 }
 
 impl Block {
-    fn read(from: &Checkpoint<'_>, layer: usize, config: &Config) -> Result<Self, Error> {
+    fn read(from: &Checkpoint<'_>, layer: usize, config: &Config, bits: Bits) -> Result<Self, Error> {
         let width = config.n_embd;
+        // The first block, which finds out where in a triplet and in the music it is, loses most by rounding.
+        let bits = if layer == 0 { Bits::Eight } else { bits };
         let linear = |part: &str, rows: usize, columns: usize| -> Result<Arc<Packed>, Error> {
             let name = format!("h.{layer}.{part}");
             let weights = from.stored(&format!("{name}.weight"), rows, columns, true)?;
-            Ok(Arc::new(Packed::of(&weights, 0..rows, from.vector(&format!("{name}.bias"), rows)?)))
+            let bias = from.vector(&format!("{name}.bias"), rows)?;
+            Ok(Arc::new(Packed::of(&weights, 0..rows, bias, bits)))
         };
         Ok(Self {
             norm_1: Norm::read(from, &format!("h.{layer}.ln_1"), width)?,

@@ -2,6 +2,8 @@
 //! vectors inside [`Kernel::wide`](crate::kernel::Kernel::wide). Sums are taken in an order of their own, so that they do not
 //! depend on the processor.
 
+use crate::kernel::{GROUP, Loops};
+
 /// Lanes that are summed side by side.
 pub const LANES: usize = 16;
 
@@ -14,6 +16,8 @@ pub struct Small {
     pub scales: Vec<f32>,
     /// The sum of a token's numbers.
     pub sums: Vec<i32>,
+    /// The sums of each [`GROUP`] of them, `(tokens, inner / GROUP)`, where `inner` is a multiple of it.
+    pub groups: Vec<i32>,
     /// Columns, a multiple of 4: those over hold 0.
     pub inner: usize,
 }
@@ -30,6 +34,7 @@ impl Small {
         self.q.clear();
         self.scales.clear();
         self.sums.clear();
+        self.groups.clear();
     }
 
     /// One more token: whole numbers of 127ths of its largest.
@@ -45,8 +50,77 @@ impl Small {
         }
         self.scales.push(scale);
         let mut sum = 0_i32;
-        self.q[start..].iter().for_each(|&q| sum = sum.wrapping_add(i32::from(q)));
+        let (groups, rest) = self.q[start..].as_chunks::<GROUP>();
+        for group in groups {
+            let own: i32 = group.iter().map(|&q| i32::from(q)).sum();
+            if rest.is_empty() {
+                self.groups.push(own);
+            }
+            sum += own;
+        }
+        rest.iter().for_each(|&q| sum += i32::from(q));
         self.sums.push(sum);
+    }
+}
+
+/// Tokens of `columns`, `stride` apart, to small numbers.
+pub struct Shrink<'a> {
+    pub x: &'a [f32],
+    pub stride: usize,
+    pub columns: usize,
+    pub into: &'a mut Small,
+}
+
+impl Loops for Shrink<'_> {
+    type Made = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for x in self.x.chunks_exact(self.stride) {
+            self.into.push(&x[..self.columns]);
+        }
+    }
+}
+
+/// Tokens, normed and made small.
+pub struct NormSmall<'a> {
+    /// `(tokens, width)`.
+    pub x: &'a [f32],
+    pub weight: &'a [f32],
+    pub bias: &'a [f32],
+    pub epsilon: f32,
+    pub into: &'a mut Small,
+}
+
+impl Loops for NormSmall<'_> {
+    type Made = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let mut normed = Vec::with_capacity(self.weight.len());
+        for x in self.x.chunks_exact(self.weight.len()) {
+            norm(x, (self.weight, self.bias), self.epsilon, &mut normed);
+            self.into.push(&normed);
+        }
+    }
+}
+
+/// One token, normed.
+pub struct NormOne<'a> {
+    pub x: &'a [f32],
+    pub weight: &'a [f32],
+    pub bias: &'a [f32],
+    pub epsilon: f32,
+}
+
+impl Loops for NormOne<'_> {
+    type Made = Vec<f32>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<f32> {
+        let mut normed = Vec::new();
+        norm(self.x, (self.weight, self.bias), self.epsilon, &mut normed);
+        normed
     }
 }
 

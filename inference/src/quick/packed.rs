@@ -2,10 +2,15 @@
 
 use std::ops::Range;
 
-use crate::kernel::{Kernel, OFFSET, TILE};
+use crate::kernel::{BLOCK, Bits, Kernel, Loops, OFFSET, TILE};
 use crate::rows::Rows;
 
+use super::fours::{self, Quarter};
+use super::kept::{Kept, Room};
 use super::numbers::{Small, gelu};
+
+/// Columns of four-bit weights whose sum is sure to fit 32 bits.
+const MOST_IN_FOUR_BITS: usize = 16_384;
 
 /// A matrix in tiles of rows: `value = (byte - OFFSET) · scale of its row`.
 pub struct Packed {
@@ -13,9 +18,18 @@ pub struct Packed {
     pub rows: usize,
     /// Columns, filled up to a multiple of 4.
     inner: usize,
-    tiles: Vec<u8>,
-    scales: Vec<f32>, // (rows, filled up)
-    bias: Vec<f32>,   // (rows, filled up)
+    bits: Bits,
+    tiles: Kept<u8>,
+    scales: Kept<f32>, // (rows, filled up)
+    bias: Kept<f32>,   // (rows, filled up)
+}
+
+/// One that is being made.
+struct Making {
+    inner: usize,
+    bits: Bits,
+    tiles: Room<u8>,
+    scales: Vec<f32>,
 }
 
 /// What becomes of a product.
@@ -28,51 +42,29 @@ pub enum Finish {
 }
 
 impl Packed {
-    /// Rows `range` of a matrix, with a bias for each or none.
-    pub fn of(from: &Rows<'_>, range: Range<usize>, bias: Vec<f32>) -> Self {
+    /// Rows `range` of a matrix, with a bias for each or none. In four bits only if its columns allow it.
+    pub fn of(from: &Rows<'_>, range: Range<usize>, mut bias: Vec<f32>, bits: Bits) -> Self {
         let (rows, inner) = (range.len(), from.columns.next_multiple_of(4));
+        let fits = inner == from.columns && inner.is_multiple_of(BLOCK) && inner <= MOST_IN_FOUR_BITS;
+        let bits = if fits { bits } else { Bits::Eight };
         let full = rows.next_multiple_of(TILE);
-        let mut made =
-            Self { rows, inner, tiles: vec![OFFSET as u8; full * inner], scales: vec![0.0; full], bias };
-        made.bias.resize(full, 0.0);
+        bias.resize(full, 0.0);
+        let tiles = Room::zeros(full / TILE * bits.tile(inner));
+        let mut made = Making { inner, bits, tiles, scales: vec![0.0; full] };
+        made.tiles.fill(if bits == Bits::Eight { OFFSET as u8 } else { 0 });
         let mut floats = vec![0.0; TILE * from.columns];
         for first in (0..rows).step_by(TILE) {
             let count = TILE.min(rows - first);
-            if from.bytes(range.start).is_some() {
+            if bits == Bits::Eight && from.bytes(range.start).is_some() {
                 (first..first + count).for_each(|row| made.take(row, from.bytes(range.start + row)));
             } else {
                 let floats = &mut floats[..count * from.columns];
                 from.read(range.start + first, floats);
                 let rows = (first..).zip(floats.chunks_exact(from.columns));
-                rows.for_each(|(row, floats)| made.quantise(row, floats));
+                rows.for_each(|(row, floats)| made.shrink(row, floats));
             }
         }
-        made
-    }
-
-    /// Where in `tiles` a column of a row lies.
-    fn place(&self, row: usize, column: usize) -> usize {
-        row / TILE * TILE * self.inner + column / 4 * 4 * TILE + row % TILE * 4 + column % 4
-    }
-
-    /// A row that is small already.
-    fn take(&mut self, row: usize, stored: Option<(&[u8], f32)>) {
-        let Some((bytes, scale)) = stored else { return };
-        for (column, byte) in bytes.iter().enumerate() {
-            let at = self.place(row, column);
-            // -128, which no writer of ours makes, would not fit the kernels.
-            self.tiles[at] = (byte ^ 0x80).max(1);
-        }
-        self.scales[row] = scale;
-    }
-
-    /// Whole numbers of 127ths of the row's largest.
-    fn quantise(&mut self, row: usize, floats: &[f32]) {
-        let mut small = Small::default();
-        small.clear(floats.len());
-        small.push(floats);
-        let bytes: Vec<u8> = small.q.iter().map(|q| q.cast_unsigned()).collect();
-        self.take(row, Some((&bytes[..floats.len()], small.scales[0])));
+        Self { rows, inner, bits, tiles: made.tiles.into(), scales: made.scales.into(), bias: bias.into() }
     }
 
     /// Tiles of it.
@@ -80,9 +72,15 @@ impl Packed {
         self.scales.len() / TILE
     }
 
+    /// Rows of it, those that fill up the last tile included.
+    pub fn full(&self) -> usize {
+        self.scales.len()
+    }
+
     /// The weights of some tiles.
     pub fn bytes(&self, tiles: Range<usize>) -> &[u8] {
-        &self.tiles[tiles.start * TILE * self.inner..tiles.end * TILE * self.inner]
+        let size = self.bits.tile(self.inner);
+        &self.tiles[tiles.start * size..tiles.end * size]
     }
 
     /// Bytes of memory.
@@ -90,10 +88,10 @@ impl Packed {
         self.tiles.len() + 4 * (self.scales.len() + self.bias.len())
     }
 
-    /// Adds a row to `out`.
+    /// Adds a row to `out`. Only for weights of eight bits.
     pub fn add_row(&self, row: usize, out: &mut [f32]) {
         for (column, out) in out.iter_mut().enumerate() {
-            let byte = i32::from(self.tiles[self.place(row, column)]) - OFFSET;
+            let byte = i32::from(self.tiles[place(self.inner, row, column)]) - OFFSET;
             #[allow(clippy::cast_precision_loss)] // within ±128
             let value = byte as f32;
             *out += value * self.scales[row];
@@ -111,12 +109,73 @@ impl Packed {
     ) {
         let rows = tiles.start * TILE..tiles.end * TILE;
         sums.resize(x.tokens() * rows.len(), 0);
-        kernel.eights(self.bytes(tiles), self.inner, (&x.q, &x.sums), sums);
-        let (scales, bias) = (&self.scales[rows.clone()], &self.bias[rows.clone()]);
-        let tokens = sums.chunks_exact(rows.len()).zip(out.chunks_exact_mut(rows.len())).zip(&x.scales);
-        kernel.wide(|| {
-            tokens.for_each(|((sums, out), scale)| finished(sums, (scales, bias), *scale, finish, out))
-        });
+        match self.bits {
+            Bits::Eight => kernel.eights(self.bytes(tiles), self.inner, (&x.q, &x.sums), sums),
+            Bits::Four => kernel.fours(self.bytes(tiles), self.inner, (&x.q, &x.groups), sums),
+        }
+        let (scales, bias) = (&self.scales[rows.clone()], &self.bias[rows]);
+        kernel.wide(Finishing { sums, scales, bias, tokens: &x.scales, finish, out });
+    }
+}
+
+/// Sums of tokens to what they stand for.
+struct Finishing<'a> {
+    sums: &'a [i32],   // (tokens, rows)
+    scales: &'a [f32], // (rows)
+    bias: &'a [f32],   // (rows)
+    tokens: &'a [f32], // a scale each
+    finish: Finish,
+    out: &'a mut [f32], // (tokens, rows)
+}
+
+impl Loops for Finishing<'_> {
+    type Made = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let rows = self.scales.len();
+        let tokens = self.sums.chunks_exact(rows).zip(self.out.chunks_exact_mut(rows)).zip(self.tokens);
+        for ((sums, out), scale) in tokens {
+            finished(sums, (self.scales, self.bias), *scale, self.finish, out);
+        }
+    }
+}
+
+/// Where in tiles of `inner` columns a column of a row lies.
+fn place(inner: usize, row: usize, column: usize) -> usize {
+    row / TILE * TILE * inner + column / 4 * 4 * TILE + row % TILE * 4 + column % 4
+}
+
+impl Making {
+    /// A row that is small already.
+    fn take(&mut self, row: usize, stored: Option<(&[u8], f32)>) {
+        let Some((bytes, scale)) = stored else { return };
+        for (column, byte) in bytes.iter().enumerate() {
+            // -128, which no writer of ours makes, would not fit the kernels.
+            self.tiles[place(self.inner, row, column)] = (byte ^ 0x80).max(1);
+        }
+        self.scales[row] = scale;
+    }
+
+    fn shrink(&mut self, row: usize, floats: &[f32]) {
+        match self.bits {
+            Bits::Eight => self.quantise(row, floats),
+            Bits::Four => {
+                let made = Kernel::best().wide(Quarter(floats));
+                let size = self.bits.tile(self.inner);
+                fours::put(&mut self.tiles[row / TILE * size..][..size], row % TILE, &made);
+                self.scales[row] = made.scale;
+            }
+        }
+    }
+
+    /// Whole numbers of 127ths of the row's largest.
+    fn quantise(&mut self, row: usize, floats: &[f32]) {
+        let mut small = Small::default();
+        small.clear(floats.len());
+        small.push(floats);
+        let bytes: Vec<u8> = small.q.iter().map(|q| q.cast_unsigned()).collect();
+        self.take(row, Some((&bytes[..floats.len()], small.scales[0])));
     }
 }
 

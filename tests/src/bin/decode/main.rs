@@ -4,30 +4,56 @@
 
 mod made_up;
 mod memory;
+mod peer;
+mod peers;
 mod play;
 
 use std::sync::Arc;
 
 use anyhow::Result;
-use continuo_inference::kernel::Kernel;
+use clap::{Parser, Subcommand};
+use continuo_inference::kernel::{Bits, Kernel};
 use continuo_inference::{Model, Precision};
 
 /// Each is measured so often.
 pub const TIMES: usize = 7;
 
+/// Measures the engine.
+#[derive(Parser)]
+struct Asked {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Loading, prompts and tokens, of `default`, `small`, or `all`.
+    Engine {
+        #[arg(default_value = "all", value_parser = ["all", "default", "small"])]
+        shape: String,
+    },
+    /// Ours beside other engines.
+    Peers(peers::Asked),
+}
+
 fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let wanted = arguments.next().unwrap_or_else(|| "all".into());
+    match Asked::parse().what {
+        What::Engine { shape } => engine(&shape),
+        What::Peers(asked) => peers::compare(&asked),
+    }
+}
+
+fn engine(wanted: &str) -> Result<()> {
     println!("median (least to most) of {TIMES}; kernels here: {:?}", Kernel::here());
-    if matches!(wanted.as_str(), "all" | "default") {
+    if matches!(wanted, "all" | "default") {
         println!("\nDEFAULT MODEL");
         for threads in [1, 2] {
             let model = |precision| Ok(Model::from_compact_as(continuo_models::DEFAULT, precision)?);
             shape(threads, &model)?;
         }
     }
-    if matches!(wanted.as_str(), "all" | "small") {
-        println!("\nSMALL SHAPE: 12 layers, 768 wide, 12 heads, 55,028 rows, weights made up");
+    if matches!(wanted, "all" | "small") {
+        println!("\n{}", made_up::SHAPE);
         let folder = made_up::folder()?;
         for threads in [1, 2] {
             shape(threads, &|precision| Ok(Model::load_as(&folder, precision)?))?;
@@ -39,7 +65,7 @@ fn main() -> Result<()> {
 /// One shape with so many threads.
 fn shape(threads: usize, model: &dyn Fn(Precision) -> Result<Arc<Model>>) -> Result<()> {
     println!("{threads} thread{}", if threads == 1 { "" } else { "s" });
-    let precision = Precision::With(Kernel::best(), threads);
+    let precision = Precision::With(Kernel::best(), threads, Bits::Eight);
     let before = memory::resident();
     let load = play::spread(1, || drop(model(precision)));
     let model = model(precision)?;
