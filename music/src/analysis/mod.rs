@@ -11,6 +11,9 @@ pub mod rhythm;
 
 use continuo_timeline::{Beats, Meter, Note};
 
+/// What still sounds for no longer than this, in quarter notes, is legato, and hides nothing.
+const OVERLAP: f64 = 0.25;
+
 /// Bars that are looked at; what comes after them is not.
 pub const MOST_BARS: usize = 512;
 
@@ -71,7 +74,7 @@ impl Piece {
                         *last = *note;
                     }
                 }
-                Some(last) if last.at.0 + last.len.0 > note.at.0 + 0.06 && last.key > note.key => {}
+                Some(last) if last.at.0 + last.len.0 > note.at.0 + OVERLAP && last.key > note.key => {}
                 _ => found.push(*note),
             }
         }

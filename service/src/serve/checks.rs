@@ -1,11 +1,11 @@
 //! `continuo doctor`: whether the service would run as it is told to, and what is in its way.
 
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use continuo_remote::Client;
 use continuo_remote::wire::ModelSize;
 use serde_json::{Value, json};
 
@@ -68,7 +68,7 @@ fn who(serve: &Serve) -> Result<String> {
 }
 
 fn model(serve: &Serve) -> Result<String> {
-    let shelf = Shelf::new(serve.model.clone(), serve.strict_models);
+    let shelf = Shelf::new(serve.model.clone(), serve.strict_models, serve.memory);
     let chosen = shelf.choose(None).map_err(|failure| anyhow::anyhow!(failure.message))?;
     let model = chosen.engine.model();
     let config = model.config();
@@ -88,11 +88,21 @@ fn port(serve: &Serve) -> Result<String> {
     if TcpListener::bind(address).is_ok() {
         return Ok(format!("{address} is free"));
     }
-    let health = Client::new(&format!("http://{address}"), None).and_then(|client| client.health());
-    match health {
-        Ok(health) => Ok(format!("{} {} answers at {address} already", health.service, health.version)),
-        Err(_) => anyhow::bail!("{address} is taken by another program; choose another --port"),
-    }
+    anyhow::ensure!(
+        healthy(address).unwrap_or(false),
+        "{address} is taken by another program; choose another --port"
+    );
+    Ok(format!("a service answers at {address} already"))
+}
+
+/// Whether what listens there says that it is well, and soon.
+fn healthy(address: SocketAddr) -> std::io::Result<bool> {
+    let mut socket = TcpStream::connect_timeout(&address, SOON)?;
+    socket.set_read_timeout(Some(SOON))?;
+    socket.write_all(b"GET /health HTTP/1.0\r\nhost: localhost\r\n\r\n")?;
+    let mut text = String::new();
+    socket.take(4096).read_to_string(&mut text)?;
+    Ok(text.contains("\"status\":\"ok\""))
 }
 
 fn state(serve: &Serve, runtime: &tokio::runtime::Runtime) -> Result<String> {

@@ -111,7 +111,7 @@ impl Serve {
     fn service(&self) -> Result<Service> {
         let state = state::State::open(self.state.as_deref(), self.store.as_deref())?;
         Ok(Service {
-            shelf: shelf::Shelf::new(self.model.clone(), self.strict_models),
+            shelf: shelf::Shelf::new(self.model.clone(), self.strict_models, self.memory),
             store: state.store,
             jobs: jobs::Jobs::new(Arc::clone(&state.ledger)),
             ledger: state.ledger,

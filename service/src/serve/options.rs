@@ -29,6 +29,9 @@ pub struct Serve {
     /// Refuse a model size that is not installed; without this the best one that is answers.
     #[arg(long, env = "CONTINUO_STRICT_MODELS")]
     pub strict_models: bool,
+    /// Most bytes of weights of a model that is loaded [default: what the system has free].
+    #[arg(long, value_name = "BYTES", env = "CONTINUO_MEMORY")]
+    pub memory: Option<u64>,
     /// Seconds that one piece of work may take.
     #[arg(long, default_value_t = 300.0, env = "CONTINUO_TIMEOUT")]
     pub timeout: f64,

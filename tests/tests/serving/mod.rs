@@ -67,9 +67,19 @@ impl Serving {
 
     /// With variables of the environment.
     pub fn with(test: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Option<Self> {
+        Self::with_home(test, home(test), arguments, variables)
+    }
+
+    /// With these and a home.
+    pub fn with_home(
+        test: &str,
+        home: PathBuf,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Option<Self> {
         let mut command = Command::new(binary(test)?);
         command.envs(variables.iter().copied());
-        Some(Self::started(test, home(test), command, arguments))
+        Some(Self::started(test, home, command, arguments))
     }
 
     fn started(test: &str, home: PathBuf, mut command: Command, arguments: &[&str]) -> Self {
