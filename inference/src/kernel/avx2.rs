@@ -45,16 +45,18 @@ fn blocks(
         while token < x.sums.len() {
             let at = token * rows + number * TILE;
             token += match x.sums.len() - token {
-                4.. => block::<4>(tile, inner, (x, start, token), (&mut out[at..], rows), step),
-                _ => block::<1>(tile, inner, (x, start, token), (&mut out[at..], rows), step),
+                4.. => block::<4, 1>(tile, inner, (x, start, token), (&mut out[at..], rows), step),
+                3 => block::<3, 1>(tile, inner, (x, start, token), (&mut out[at..], rows), step),
+                2 => block::<2, 2>(tile, inner, (x, start, token), (&mut out[at..], rows), step),
+                _ => block::<1, 2>(tile, inner, (x, start, token), (&mut out[at..], rows), step),
             };
         }
     }
 }
 
-/// `M` tokens by a tile, all sums in registers; gives `M`.
+/// `M` tokens by a tile, `U` sums each, all in registers; gives `M`.
 #[inline(always)]
-fn block<const M: usize>(
+fn block<const M: usize, const U: usize>(
     tile: &[u8],
     inner: usize,
     (x, start, token): (Tokens<'_>, i32, usize),
@@ -67,28 +69,57 @@ fn block<const M: usize>(
     // SAFETY: only called where the processor has AVX2; a tile has 64 bytes for each four columns, a token
     // four activations, and `out` has 16 numbers for each token (asserted above).
     unsafe {
-        let mut made = [[_mm256_set1_epi32(0); 2]; M];
+        let mut made = [[[_mm256_set1_epi32(0); 2]; M]; U];
         for m in 0..M {
-            made[m] = [_mm256_set1_epi32(start * sums[m]); 2];
+            made[0][m] = [_mm256_set1_epi32(start * sums[m]); 2];
         }
-        for quad in 0..inner / 4 {
-            let at = tile.as_ptr().add(quad * 64);
-            let weights = [_mm256_loadu_si256(at.cast()), _mm256_loadu_si256(at.add(32).cast())];
-            for m in 0..M {
-                let four = activations.as_ptr().add(m * inner + quad * 4).cast::<i32>().read_unaligned();
-                let four = _mm256_set1_epi32(four);
-                for half in 0..2 {
-                    made[m][half] = step(made[m][half], weights[half], four);
-                }
+        let quads = inner / 4;
+        for quad in (0..quads / U).map(|part| part * U) {
+            for u in 0..U {
+                four(tile.as_ptr(), activations.as_ptr(), (inner, quad + u), &mut made[u], step);
             }
+        }
+        for quad in quads / U * U..quads {
+            four(tile.as_ptr(), activations.as_ptr(), (inner, quad), &mut made[0], step);
         }
         for m in 0..M {
             for half in 0..2 {
-                _mm256_storeu_si256(out.as_mut_ptr().add(m * rows + 8 * half).cast(), made[m][half]);
+                let mut sum = made[0][m][half];
+                for more in &made[1..] {
+                    sum = _mm256_add_epi32(sum, more[m][half]);
+                }
+                _mm256_storeu_si256(out.as_mut_ptr().add(m * rows + 8 * half).cast(), sum);
             }
         }
     }
     M
+}
+
+/// Four columns of `M` tokens and a tile, added to `made`.
+///
+/// # Safety
+/// The processor has AVX2, and both have these columns.
+#[inline(always)]
+unsafe fn four<const M: usize>(
+    tile: *const u8,
+    x: *const i8,
+    (inner, quad): (usize, usize),
+    made: &mut [[__m256i; 2]; M],
+    step: impl Fn(__m256i, __m256i, __m256i) -> __m256i + Copy,
+) {
+    // SAFETY: the caller's promise; what is asked for ahead is a hint, and may lie outside.
+    unsafe {
+        let at = tile.add(quad * 64);
+        _mm_prefetch::<_MM_HINT_T0>(at.cast::<i8>().wrapping_add(AHEAD));
+        let weights = [_mm256_loadu_si256(at.cast()), _mm256_loadu_si256(at.add(32).cast())];
+        for m in 0..M {
+            let four = x.add(m * inner + quad * 4).cast::<i32>().read_unaligned();
+            let four = _mm256_set1_epi32(four);
+            for half in 0..2 {
+                made[m][half] = step(made[m][half], weights[half], four);
+            }
+        }
+    }
 }
 
 /// See [`super::Kernel::fours`], which checks the sizes.
@@ -132,6 +163,11 @@ fn pair(block: &[u8], pair: usize, (x, groups): (&[i8], &[i32]), sums: &mut [__m
         for half in 0..2 {
             // SAFETY: eight times 64 bytes (asserted above).
             let both = unsafe { _mm256_loadu_si256(weights.add(quad * 64 + half * 32).cast()) };
+            if half == 0 {
+                let ahead = weights.wrapping_add(quad * 64 + AHEAD);
+                // A hint; it may lie outside.
+                _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
+            }
             let nibbles =
                 [_mm256_and_si256(both, mask), _mm256_and_si256(_mm256_srli_epi16::<4>(both), mask)];
             for group in 0..2 {

@@ -1,14 +1,22 @@
 //! 512-bit vectors: a tile's four columns in one.
 
 use std::arch::x86_64::{
-    __m512, __m512i, _MM_HINT_T0, _mm_prefetch, _mm256_loadu_si256, _mm512_add_epi32, _mm512_add_ps,
-    _mm512_and_si512, _mm512_cvtepi8_epi16, _mm512_cvtph_ps, _mm512_dpbusd_epi32, _mm512_dpwssd_epi32,
-    _mm512_fmadd_ps, _mm512_loadu_si512, _mm512_mask_blend_epi16, _mm512_set1_epi8, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_slli_epi32, _mm512_srli_epi16, _mm512_storeu_ps, _mm512_storeu_si512,
+    __m512, __m512i, _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch, _mm256_loadu_si256, _mm512_add_epi32,
+    _mm512_add_ps, _mm512_and_si512, _mm512_cvtepi8_epi16, _mm512_cvtph_ps, _mm512_dpbusd_epi32,
+    _mm512_dpwssd_epi32, _mm512_fmadd_ps, _mm512_loadu_si512, _mm512_mask_blend_epi16, _mm512_set1_epi8,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_srli_epi16, _mm512_storeu_ps,
+    _mm512_storeu_si512,
 };
 
 use super::attention::{self, AHEAD, Lanes, Look};
 use super::{BLOCK, BLOCK_BYTES, GROUP, Loops, OFFSET, OFFSET_4, TILE, Tokens};
+
+/// What memory is asked for while tiles are computed: nothing,
+const NONE: u8 = 0;
+/// what comes [`AHEAD`] of what is computed,
+const NEAR: u8 = 1;
+/// or the next tiles.
+const NEXT: u8 = 2;
 
 /// See [`super::Kernel::eights`], which checks the sizes.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
@@ -43,25 +51,40 @@ impl Job<'_> {
         let tokens = self.sums.len();
         let mut token = 0;
         while token < tokens {
-            // With few tokens several sums of each, so that none waits for the one before it.
-            token += match tokens - token {
-                8.. => self.block::<8, N, 1>(token),
-                7 => self.block::<7, N, 1>(token),
-                6 => self.block::<6, N, 2>(token),
-                5 => self.block::<5, N, 2>(token),
-                4 => self.block::<4, N, 2>(token),
-                3 => self.block::<3, N, 2>(token),
-                2 => self.block::<2, N, 4>(token),
-                _ => self.block::<1, N, 4>(token),
+            let left = tokens - token;
+            token += match (tokens, left) {
+                // What is read once is asked for just ahead; of what is read again and again, the next, near the end.
+                (..=8, _) => self.few::<N, NEAR>(token, left),
+                (_, ..=16) => self.few::<N, NEXT>(token, left),
+                _ => self.block::<8, N, 1, NONE>(token),
             };
         }
         N
     }
 
+    /// Up to eight tokens. With few of them several sums of each, so that none waits for the one before it.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    fn few<const N: usize, const ASK: u8>(&mut self, token: usize, left: usize) -> usize {
+        match left {
+            8.. => self.block::<8, N, 1, ASK>(token),
+            7 => self.block::<7, N, 1, ASK>(token),
+            6 => self.block::<6, N, 2, ASK>(token),
+            5 => self.block::<5, N, 2, ASK>(token),
+            4 => self.block::<4, N, 2, ASK>(token),
+            3 => self.block::<3, N, 2, ASK>(token),
+            2 => self.block::<2, N, 4, ASK>(token),
+            _ => self.block::<1, N, 4, ASK>(token),
+        }
+    }
+
     /// `M` tokens by `N` tiles, `U` sums each, all in registers; gives `M`.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    fn block<const M: usize, const N: usize, const U: usize>(&mut self, token: usize) -> usize {
+    fn block<const M: usize, const N: usize, const U: usize, const ASK: u8>(
+        &mut self,
+        token: usize,
+    ) -> usize {
         let size = TILE * self.inner;
         assert!(self.tiles.len() >= N * size && self.x.len() >= (token + M) * self.inner);
         let mut sums = [[[_mm512_set1_epi32(0); N]; M]; U];
@@ -73,12 +96,14 @@ impl Job<'_> {
         for quad in (0..quads / U).map(|step| step * U) {
             for (u, sums) in sums.iter_mut().enumerate() {
                 // SAFETY: both have these columns (asserted above).
-                unsafe { four(tiles.add((quad + u) * 64), x.add((quad + u) * 4), self.inner, sums) };
+                unsafe {
+                    four::<M, N, ASK>(tiles.add((quad + u) * 64), x.add((quad + u) * 4), self.inner, sums)
+                };
             }
         }
         for quad in quads / U * U..quads {
             // SAFETY: as above.
-            unsafe { four(tiles.add(quad * 64), x.add(quad * 4), self.inner, &mut sums[0]) };
+            unsafe { four::<M, N, ASK>(tiles.add(quad * 64), x.add(quad * 4), self.inner, &mut sums[0]) };
         }
         let (first, more) = sums.split_at_mut(1);
         for sums in more {
@@ -104,12 +129,13 @@ impl Job<'_> {
 }
 
 /// Four columns of `M` tokens and `N` tiles of `inner` columns, added to `sums`.
+/// `ASK` says what is asked for meanwhile.
 ///
 /// # Safety
 /// From `tiles` on there are 64 bytes in each of `N` tiles, from `x` on four activations of each of `M` tokens.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn four<const M: usize, const N: usize>(
+unsafe fn four<const M: usize, const N: usize, const ASK: u8>(
     tiles: *const u8,
     x: *const i8,
     inner: usize,
@@ -120,7 +146,12 @@ unsafe fn four<const M: usize, const N: usize>(
         // SAFETY: the caller's promise; what is asked for ahead is a hint, and may lie outside.
         unsafe {
             let at = tiles.add(n * TILE * inner);
-            _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD).cast());
+            match ASK {
+                NEAR => _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD).cast()),
+                // Not so near that what is in use has to go.
+                NEXT => _mm_prefetch::<_MM_HINT_T1>(at.wrapping_add(N * TILE * inner).cast()),
+                _ => {}
+            }
             weights[n] = _mm512_loadu_si512(at.cast());
         }
     }

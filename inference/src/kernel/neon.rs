@@ -13,21 +13,40 @@ use super::{BLOCK, BLOCK_BYTES, GROUP, TILE};
 pub fn eights(tiles: &[u8], inner: usize, x: &[i8], out: &mut [i32]) {
     let rows = tiles.len() / inner;
     for (tile, number) in tiles.chunks_exact(TILE * inner).zip(0..) {
-        for (x, out) in x.chunks_exact(inner).zip(out.chunks_exact_mut(rows)) {
-            let mut sums = [vdupq_n_s32(0); 4];
-            for (weights, x) in tile.as_chunks::<{ 4 * TILE }>().0.iter().zip(x.as_chunks::<4>().0) {
-                let four = vreinterpretq_s8_s32(vdupq_n_s32(i32::from_ne_bytes(x.map(i8::cast_unsigned))));
-                for (part, sum) in sums.iter_mut().enumerate() {
-                    // SAFETY: `weights` has 64 bytes.
-                    let weights = unsafe { vld1q_u8(weights.as_ptr().add(16 * part)) };
-                    *sum = dot(*sum, signed(weights), four);
-                }
+        // Tile by tile, so that one is read from memory once for all tokens.
+        for (x, out) in x.chunks(4 * inner).zip(out.chunks_mut(4 * rows)) {
+            let out = (&mut out[number * TILE..], rows);
+            match x.len() / inner {
+                4 => block::<4>(tile, inner, x, out),
+                3 => block::<3>(tile, inner, x, out),
+                2 => block::<2>(tile, inner, x, out),
+                _ => block::<1>(tile, inner, x, out),
             }
-            let out = &mut out[number * TILE..(number + 1) * TILE];
-            for (part, sum) in sums.iter().enumerate() {
-                // SAFETY: `out` has 16 numbers.
-                unsafe { vst1q_s32(out.as_mut_ptr().add(4 * part), *sum) };
+        }
+    }
+}
+
+/// `M` tokens by a tile, all sums in registers.
+#[inline]
+#[target_feature(enable = "neon,dotprod")]
+fn block<const M: usize>(tile: &[u8], inner: usize, x: &[i8], (out, rows): (&mut [i32], usize)) {
+    let mut sums = [[vdupq_n_s32(0); 4]; M];
+    let x: [&[[i8; 4]]; M] = std::array::from_fn(|m| x[m * inner..(m + 1) * inner].as_chunks::<4>().0);
+    for (quad, weights) in tile.as_chunks::<{ 4 * TILE }>().0.iter().enumerate() {
+        for part in 0..4 {
+            // SAFETY: `weights` has 64 bytes.
+            let weights = signed(unsafe { vld1q_u8(weights.as_ptr().add(16 * part)) });
+            for m in 0..M {
+                let four = i32::from_ne_bytes(x[m][quad].map(i8::cast_unsigned));
+                sums[m][part] = dot(sums[m][part], weights, vreinterpretq_s8_s32(vdupq_n_s32(four)));
             }
+        }
+    }
+    for (m, sums) in sums.iter().enumerate() {
+        let out = &mut out[m * rows..m * rows + TILE];
+        for (part, sum) in sums.iter().enumerate() {
+            // SAFETY: `out` has 16 numbers.
+            unsafe { vst1q_s32(out.as_mut_ptr().add(4 * part), *sum) };
         }
     }
 }

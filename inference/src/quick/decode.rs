@@ -86,11 +86,16 @@ impl Quick {
     }
 
     /// Tokens of `columns`, `stride` apart, as small numbers.
-    pub(super) fn small(&self, x: &[f32], stride: usize, columns: usize) -> Small {
+    fn small(&self, x: &[f32], stride: usize, columns: usize) -> Small {
         let mut small = Small::default();
-        small.clear(columns);
-        self.kernel.wide(Shrink { x, stride, columns, into: &mut small });
+        self.shrink(x, stride, columns, &mut small);
         small
+    }
+
+    /// The same, instead of what is in `into`.
+    pub(super) fn shrink(&self, x: &[f32], stride: usize, columns: usize, into: &mut Small) {
+        into.clear(columns);
+        self.kernel.wide(Shrink { x, stride, columns, into });
     }
 
     /// Adds what came out of a matrix.

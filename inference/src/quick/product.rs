@@ -150,7 +150,7 @@ impl Product {
         let rows = tiles.len() * TILE;
         ROOM.with_borrow_mut(|(sums, made)| {
             made.resize(self.x.tokens() * rows, 0.0);
-            self.packed.apply(self.kernel, (&self.x, tiles), self.finish, sums, made);
+            self.packed.apply(self.kernel, (&self.x, tiles), self.finish, sums, (made, rows));
             made.chunks_exact(rows).enumerate().for_each(|(token, made)| put(token, at, made));
         });
     }

@@ -39,10 +39,34 @@ impl Loops for Sum<'_> {
     }
 }
 
-/// Bytes of memory that this process holds now; 0 where the system does not say.
-pub fn resident() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().next()).and_then(|kb| kb.parse::<f64>().ok()).unwrap_or(0.0)
-        * 1024.0
+/// Bytes of memory that a process holds; 0 where the system does not say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Held {
+    /// All of it.
+    pub all: f64,
+    /// What no other process could share.
+    pub own: f64,
+    /// Pages of files, programs among them.
+    pub files: f64,
+}
+
+impl Held {
+    /// What process `id` holds now; `all` is the most that it ever held.
+    pub fn of(id: &str) -> Self {
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        let bytes = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let kb =
+                line.and_then(|line| line.split_whitespace().next()).and_then(|kb| kb.parse::<f64>().ok());
+            kb.unwrap_or(0.0) * 1024.0
+        };
+        Self { all: bytes("VmHWM:"), own: bytes("RssAnon:"), files: bytes("RssFile:") }
+    }
+
+    /// The larger of each.
+    pub fn raise(&mut self, other: &Self) {
+        self.all = self.all.max(other.all);
+        self.own = self.own.max(other.own);
+        self.files = self.files.max(other.files);
+    }
 }

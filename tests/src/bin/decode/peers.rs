@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use continuo_inference::kernel::{Bits, Kernel};
-use continuo_inference::{Model, Precision};
+use continuo_inference::Model;
+use continuo_inference::kernel::Bits;
 
 use crate::made_up;
 use crate::peer::{Kind, Peer, Run};
 use crate::play::{self, Rows};
+use crate::shape::Shape;
 
 /// What is compared.
 #[derive(Args)]
@@ -36,7 +37,6 @@ pub struct Asked {
 }
 
 /// What was measured beside one other.
-#[derive(Default)]
 struct Column {
     first: Vec<f64>,
     rate: Vec<f64>,
@@ -49,6 +49,12 @@ struct Column {
 struct Seat {
     kind: Kind,
     peer: Result<Peer, String>,
+}
+
+/// Ours, with weights of eight bits, and with four between the embeddings.
+struct Ours {
+    eight: Arc<Model>,
+    four: Arc<Model>,
 }
 
 /// All of it.
@@ -66,7 +72,8 @@ pub fn compare(asked: &Asked) -> Result<()> {
         asked.rounds
     );
     for &threads in &asked.threads {
-        let ours = Model::load_as(&checkpoint, Precision::With(Kernel::best(), threads, Bits::Eight))?;
+        let load = |bits| Shape::Small.model(threads, bits);
+        let ours = Ours { eight: load(Bits::Eight)?, four: load(Bits::Four)? };
         let mut seats: Vec<Seat> =
             pythons.iter().map(|(kind, python)| seat(*kind, python, &checkpoint, threads)).collect();
         for &batch in &asked.batch {
@@ -89,30 +96,37 @@ fn seat(kind: Kind, python: &Result<PathBuf>, checkpoint: &Path, threads: usize)
 }
 
 /// Rounds with everyone in turn.
-fn table(rounds: usize, (threads, batch): (usize, usize), ours: &Arc<Model>, seats: &mut [Seat]) {
-    let (mut own, mut all) = (Column::default(), Column::default());
-    let mut columns: Vec<Column> = seats.iter().map(|_| Column::default()).collect();
+fn table(rounds: usize, (threads, batch): (usize, usize), ours: &Ours, seats: &mut [Seat]) {
+    let [mut eight, mut four, mut all] = [const { Column::EMPTY }; 3];
+    let mut columns: Vec<Column> = seats.iter().map(|_| Column::EMPTY).collect();
     // What is loaded, but was never used, is used once unseen.
     let warm = |seat: &mut Seat| seat.run(batch, 8).is_some();
     seats.iter_mut().map(warm).for_each(drop);
-    play::run(ours, batch, Rows::Legal);
+    play::run(&ours.eight, batch, Rows::Legal);
+    play::run(&ours.four, batch, Rows::Legal);
     for _ in 0..rounds {
         for (seat, column) in seats.iter_mut().zip(&mut columns) {
-            let before = play::run(ours, batch, Rows::Legal);
+            // Weights of four bits are measured against such.
+            let (model, own) = match seat.kind {
+                Kind::LlamaQ4 => (&ours.four, &mut four),
+                _ => (&ours.eight, &mut eight),
+            };
+            let before = play::run(model, batch, Rows::Legal);
             own.take(batch, before, before);
             if let Some(theirs) = seat.run(batch, play::NEW) {
                 column.take(batch, before, theirs);
             }
         }
-        let before = play::run(ours, batch, Rows::Legal);
-        all.take(batch, before, play::run(ours, batch, Rows::All));
+        let before = play::run(&ours.eight, batch, Rows::Legal);
+        all.take(batch, before, play::run(&ours.eight, batch, Rows::All));
     }
     println!("\n{threads} thread{}, batch {batch}", if threads == 1 { "" } else { "s" });
     println!(
         "  first token, ms          tokens/s                 ours / theirs, decode    first token, theirs / ours"
     );
-    own.print("Continuo, int8");
+    eight.print("Continuo, int8");
     all.print("Continuo, int8, all rows");
+    four.print("Continuo, int4 between the embeddings (what llama.cpp's q4_0 is compared with)");
     for (seat, column) in seats.iter().zip(columns) {
         if let Ok(peer) = &seat.peer {
             column.print(&peer.name);
@@ -137,6 +151,9 @@ impl Seat {
 }
 
 impl Column {
+    const EMPTY: Self =
+        Self { first: Vec::new(), rate: Vec::new(), ratio: Vec::new(), first_ratio: Vec::new() };
+
     #[allow(clippy::cast_precision_loss)] // hundreds of tokens
     fn take(&mut self, batch: usize, ours: Run, theirs: Run) {
         self.first.push(theirs.first);

@@ -41,8 +41,14 @@ pub fn rates(seconds: &[f64], count: usize) -> Vec<f64> {
 
 /// Median, least and most.
 pub fn shown(sorted: &[f64], scale: f64, unit: &str) -> String {
+    let digits = if unit == "times" { 2 } else { 1 };
     let at = |index: usize| sorted[index] * scale;
-    format!("{:.1} {unit} ({:.1} to {:.1})", at(sorted.len() / 2), at(0), at(sorted.len() - 1))
+    format!(
+        "{:.digits$} {unit} ({:.digits$} to {:.digits$})",
+        at(sorted.len() / 2),
+        at(0),
+        at(sorted.len() - 1)
+    )
 }
 
 /// The prompt.
@@ -53,7 +59,7 @@ pub fn ids() -> Vec<u32> {
 }
 
 /// All rows that may be said in each slot of a triplet.
-fn legal(slot: usize) -> Range<u32> {
+pub fn legal(slot: usize) -> Range<u32> {
     match slot % 3 {
         0 => v::TIME..v::TIME + v::MAX_TIME,
         1 => v::DUR..v::DUR + v::MAX_DUR,
@@ -62,13 +68,13 @@ fn legal(slot: usize) -> Range<u32> {
 }
 
 /// Seconds of computing the prompt.
-pub fn prefill(model: &Model) -> Vec<f64> {
-    spread(crate::TIMES, || drop(black_box(model.feed(&mut model.cache(), &ids()))))
+pub fn prefill(model: &Model, times: usize) -> Vec<f64> {
+    spread(times, || drop(black_box(model.feed(&mut model.cache(), &ids()))))
 }
 
 /// Seconds until the first token after it.
-pub fn first(model: &Model) -> Vec<f64> {
-    spread(crate::TIMES, || {
+pub fn first(model: &Model, times: usize) -> Vec<f64> {
+    spread(times, || {
         let state = model.feed(&mut model.cache(), &ids());
         black_box(model.logits(&state, legal(0)));
     })
@@ -100,7 +106,8 @@ pub fn run(model: &Model, batch: usize, rows: Rows) -> Run {
     Run { first, rest: began.elapsed().as_secs_f64() }
 }
 
-fn likeliest(model: &Model, states: &[Vec<f32>], rows: Range<u32>) -> Vec<u32> {
+/// The likeliest of some rows after each state.
+pub fn likeliest(model: &Model, states: &[Vec<f32>], rows: Range<u32>) -> Vec<u32> {
     let views: Vec<&[f32]> = states.iter().map(Vec::as_slice).collect();
     model.logits_all(&views, rows.clone()).iter().map(|logits| rows.start + best(logits)).collect()
 }
