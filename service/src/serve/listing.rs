@@ -72,10 +72,9 @@ pub async fn models(State(service): State<Arc<Service>>) -> Json<Models> {
             entry.remedy = Some(remedy(size));
         }
     }
-    for (name, capability) in [("musicgen", "text_to_audio"), ("llmchat", "chat")] {
+    for name in ["musicgen", "llmchat"] {
         let mut one = entry(&[], false);
-        (one.capabilities, one.max_tokens, one.supported_constraints) =
-            (vec![capability.into()], 0, Vec::new());
+        (one.max_tokens, one.supported_constraints) = (0, Vec::new());
         one.remedy = Some("this version of the service has no such model".into());
         models.insert(name.into(), one);
     }
