@@ -23,6 +23,7 @@ pub mod ops;
 pub mod pickle;
 mod plain;
 mod priority;
+mod processor;
 mod prompt;
 mod quick;
 pub mod reference;

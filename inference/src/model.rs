@@ -174,7 +174,9 @@ impl Model {
 
     fn quick(from: &Checkpoint<'_>, bits: Bits, shelf: Option<(&Shelf, &Files)>) -> Result<Quick, Error> {
         let kept = shelf.map(|(shelf, files)| shelf.weights(files, from, bits)).transpose()?;
-        let mut source = kept.flatten().map_or(Source::Checkpoint(from), |kept| Source::Packed(from, kept));
+        let forget = || shelf.iter().for_each(|(_, files)| files.forget());
+        let anew = Source::Checkpoint(from, &forget);
+        let mut source = kept.flatten().map_or(anew, |kept| Source::Packed(from, kept));
         Quick::read(&mut source, from, bits)
     }
 

@@ -175,8 +175,9 @@ impl Quick {
         }
         let tiles = rows.start / TILE..rows.end.div_ceil(TILE);
         let (skip, all) = (rows.start - tiles.start * TILE, tiles.len() * TILE);
-        let product = self.multiply(&self.crew(), (packed, tiles), small, Finish::Plain);
-        let made = product.result();
+        let crew = self.crew();
+        let product = self.multiply(&crew, (packed, tiles), small, Finish::Plain);
+        let made = crew.result(&product);
         for (logits, made) in logits.iter_mut().zip(made.chunks_exact(all)) {
             logits.extend_from_slice(&made[skip..skip + rows.len()]);
         }

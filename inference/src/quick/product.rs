@@ -208,7 +208,7 @@ mod tests {
         let (rows, columns) = (160_usize, 64_usize);
         let bytes: Vec<u8> = (0..rows * columns).map(|i| (i * 31 % 251) as u8).collect();
         let from = Rows::small(rows, columns, &bytes, vec![0.5; rows], None).unwrap();
-        let packed = Arc::new(Packed::of(&from, 0..rows, Vec::new(), Bits::Eight));
+        let packed = Arc::new(Packed::of(&from, 0..rows, Vec::new(), Bits::Eight, &|| ()));
         let x = || {
             let mut x = Small::default();
             x.clear(columns);

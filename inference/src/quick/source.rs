@@ -13,10 +13,9 @@ use super::packed::Packed;
 
 /// A place that they come from.
 pub enum Source<'a, 'b> {
-    /// A checkpoint, packed into memory.
-    Checkpoint(&'b Checkpoint<'a>),
-    /// A checkpoint, packed into a file: what is read of it holds no weights. Whoever maps the checkpoint may forget
-    /// what was read of it whenever it is called.
+    /// A checkpoint, packed into memory. Whoever maps it may forget what was read of it whenever it is called.
+    Checkpoint(&'b Checkpoint<'a>, &'b dyn Fn()),
+    /// A checkpoint, packed into a file: what is read of it holds no weights. Called as above.
     Packing(&'b Checkpoint<'a>, &'b mut Writer, &'b dyn Fn()),
     /// The file that came of it.
     Packed(&'b Checkpoint<'a>, Reader),
@@ -39,7 +38,7 @@ impl<'a> Source<'a, '_> {
         read: impl Fn(&Checkpoint<'a>) -> Result<Vec<f32>, Error>,
     ) -> Result<Kept<f32>, Error> {
         match self {
-            Self::Checkpoint(from) => Ok(read(from)?.into()),
+            Self::Checkpoint(from, _) => Ok(read(from)?.into()),
             Self::Packing(from, into, _) => {
                 let list = read(from)?.into();
                 into.list(&list);
@@ -65,9 +64,9 @@ impl<'a> Source<'a, '_> {
             Ok((from.stored(name, rows, columns, !bias.is_empty())?, bias))
         };
         match self {
-            Self::Checkpoint(from) => {
+            Self::Checkpoint(from, forget) => {
                 let (weights, bias) = read(from)?;
-                Ok(Packed::of(&weights, range, bias, bits, &|| ()))
+                Ok(Packed::of(&weights, range, bias, bits, forget))
             }
             Self::Packing(from, into, forget) => {
                 let (weights, bias) = read(from)?;

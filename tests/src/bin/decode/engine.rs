@@ -118,15 +118,15 @@ fn prompts(model: &Model, threads: usize, rounds: usize) {
 fn tokens(model: &Model, threads: usize, rounds: usize) {
     let (all, step) = model.sizes().unwrap_or_default();
     let bytes = step + play::cache_bytes(model);
-    let batches = [1, 4, 8];
+    let batches = [(1, false), (4, false), (8, false), (4, true), (8, true)];
     let mut limits = Vec::new();
     let (mut rates, mut shares, mut gains) =
-        ([const { Vec::new() }; 3], [const { Vec::new() }; 3], [const { Vec::new() }; 3]);
+        ([const { Vec::new() }; 5], [const { Vec::new() }; 5], [const { Vec::new() }; 5]);
     for _ in 0..rounds {
         let mut alone = 0.0;
-        for (place, batch) in batches.into_iter().enumerate() {
+        for (place, (batch, one_prompt)) in batches.into_iter().enumerate() {
             let limit = memory::rate(threads, all) / bytes as f64;
-            let rate = play::decode(model, batch);
+            let rate = if one_prompt { play::variations(model, batch) } else { play::decode(model, batch) };
             if batch == 1 {
                 alone = rate;
             }
@@ -138,9 +138,10 @@ fn tokens(model: &Model, threads: usize, rounds: usize) {
     }
     let lists = rates.iter_mut().chain(&mut shares).chain(&mut gains);
     lists.chain([&mut limits]).for_each(|list| list.sort_by(f64::total_cmp));
-    for (place, batch) in batches.into_iter().enumerate() {
+    for (place, (batch, one_prompt)) in batches.into_iter().enumerate() {
         println!(
-            "  decode of 192, batch {batch}         {}; {} of the limit at batch 1; {} of one after the other",
+            "  decode of 192, batch {batch}{} {}; {} of the limit at batch 1; {} of one after the other",
+            if one_prompt { ", one prompt" } else { "        " },
             play::shown(&rates[place], 1.0, "tokens/s"),
             play::shown(&shares[place], 1.0, "times"),
             play::shown(&gains[place], 1.0, "times")

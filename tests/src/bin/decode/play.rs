@@ -94,7 +94,29 @@ pub fn run(model: &Model, batch: usize, rows: Rows) -> Run {
     };
     let began = Instant::now();
     let mut caches: Vec<Cache> = (0..batch).map(|_| model.cache()).collect();
-    let mut states: Vec<Vec<f32>> = caches.iter_mut().map(|cache| model.feed(cache, &ids())).collect();
+    let states: Vec<Vec<f32>> = caches.iter_mut().map(|cache| model.feed(cache, &ids())).collect();
+    go_on(model, &mut caches, states, rows, began)
+}
+
+/// Tokens a second of `batch` sequences side by side that begin with one prompt, which is held once.
+#[allow(clippy::cast_precision_loss)] // hundreds of tokens
+pub fn variations(model: &Model, batch: usize) -> f64 {
+    let mut caches = vec![model.cache()];
+    let states = vec![model.feed(&mut caches[0], &ids()); batch];
+    while caches.len() < batch {
+        let other = caches[0].fork();
+        caches.push(other);
+    }
+    (batch * NEW) as f64 / go_on(model, &mut caches, states, legal, Instant::now()).rest
+}
+
+fn go_on(
+    model: &Model,
+    caches: &mut [Cache],
+    mut states: Vec<Vec<f32>>,
+    rows: impl Fn(usize) -> Range<u32>,
+    began: Instant,
+) -> Run {
     let mut tokens = likeliest(model, &states, rows(0));
     let (first, began) = (began.elapsed().as_secs_f64(), Instant::now());
     for slot in 1..=NEW {
