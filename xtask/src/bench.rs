@@ -34,6 +34,20 @@ pub enum Bench {
         #[arg(last = true)]
         more: Vec<String>,
     },
+    /// The service: requests and notes a second of 1, 4 and 8 clients at once, against the same one at a time.
+    Serve,
+    /// The service under so many mixed requests; fails if its memory grows.
+    Soak {
+        /// How many.
+        #[arg(default_value_t = 500)]
+        requests: u64,
+    },
+    /// The service under files and requests that are broken in all ways; fails if one brings it down.
+    Mutate {
+        /// How many.
+        #[arg(default_value_t = 100_000)]
+        requests: u64,
+    },
     /// Instructions of a token, counted by valgrind: what no neighbour disturbs.
     Counts,
     /// Fifty answers of the model against chance; fails if it is not clearly better.
@@ -42,12 +56,21 @@ pub enum Bench {
 
 /// Builds, and measures.
 pub fn bench(what: Bench) -> Result<()> {
-    if matches!(what, Bench::Counts) {
-        must(&mut cargo(&["build", "--quiet", "-p", "continuo-tests", "--bin", "decode"]))?;
-        return counts::counts();
-    }
-    let bundled = bundle::bundle(false)?;
+    let bundled = match what {
+        Bench::Serve | Bench::Soak { .. } | Bench::Mutate { .. } => {
+            must(&mut cargo(&["build", "-p", "continuo-service", "-p", "continuo-tests", "--bins"]))?;
+            root()
+        }
+        Bench::Decode { .. } | Bench::Counts => {
+            must(&mut cargo(&["build", "-p", "continuo-tests", "--bin", "decode"]))?;
+            root()
+        }
+        _ => bundle::bundle(false)?,
+    };
     match what {
+        Bench::Serve => must(tool("serve_load").arg("throughput")),
+        Bench::Mutate { requests } => must(tool("serve_load").arg("mutate").arg(requests.to_string())),
+        Bench::Soak { requests } => must(tool("serve_load").arg("soak").arg(requests.to_string())),
         Bench::Live => must(tool("measure").arg(bundled.join("Continuo.clap"))),
         Bench::Jack { minutes, tracks } => {
             let (python, script) =
@@ -62,7 +85,7 @@ pub fn bench(what: Bench) -> Result<()> {
         }
         Bench::Decode { peers: true, more, .. } => must(tool("decode").arg("peers").args(more)),
         Bench::Decode { shape, more, .. } => must(tool("decode").arg("engine").args(shape).args(more)),
-        Bench::Counts => Ok(()),
+        Bench::Counts => counts::counts(),
         Bench::Model => must(&mut tool("gates")),
     }
 }
