@@ -227,3 +227,56 @@ unsafe fn add<L: Lanes, const N: usize, const G: usize>(
     }
     *sums = kept;
 }
+
+#[cfg(test)]
+mod tests {
+    use half::f16;
+
+    use super::*;
+    use crate::kernel::Kernel;
+
+    fn numbers(len: usize, step: usize) -> Vec<f32> {
+        (0..len).map(|i| (i * step % 97) as f32 / 48.5 - 1.0).collect()
+    }
+
+    fn halves(len: usize, step: usize) -> Vec<u16> {
+        numbers(len, step).into_iter().map(|x| f16::from_f32(x).to_bits()).collect()
+    }
+
+    /// Lists of no more than the numbers that are told of, so that a sanitizer sees what is read beside them.
+    fn attend(kernel: Kernel, room: usize, common: usize, own: &[usize]) -> Vec<f32> {
+        let lists = |positions: usize, step| {
+            let blocks = positions.next_multiple_of(LANES);
+            (halves(blocks * room, step), halves(positions * room, step + 2))
+        };
+        let shared = lists(common, 31);
+        let each: Vec<_> = own.iter().map(|positions| lists(*positions, 37 + positions)).collect();
+        let (q, mut out) = (numbers(own.len() * room, 53), vec![0.0; own.len() * room]);
+        let mut queries: Vec<Query<'_>> = Vec::new();
+        for (((q, out), (keys, values)), positions) in
+            q.chunks(room).zip(out.chunks_mut(room)).zip(&each).zip(own)
+        {
+            queries.push(Query { q, own: Stretch { keys, values, positions: *positions }, out });
+        }
+        let common = Stretch { keys: &shared.0, values: &shared.1, positions: common };
+        kernel.attend(Look { common, queries: &mut queries, scale: 0.2 }, &mut Vec::new());
+        out
+    }
+
+    #[test]
+    fn every_kernel_attends_as_the_portable_one_does() {
+        for (room, common, own) in [
+            (16, 0, vec![1]),
+            (16, 16, vec![3, 17]),
+            (64, 32, vec![1, 5, 40]),
+            (80, 0, vec![33, 64, 7, 16, 2]),
+        ] {
+            let expected = attend(Kernel::Portable, room, common, &own);
+            for kernel in Kernel::here() {
+                let ours = attend(kernel, room, common, &own);
+                let far = ours.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(far < 1e-4, "{kernel:?}, room {room}, {common} and {own:?}: {far}");
+            }
+        }
+    }
+}
