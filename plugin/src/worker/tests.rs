@@ -7,10 +7,13 @@ use continuo_timeline::{
     Velocity,
 };
 
-use super::Worker;
+use super::{Memory, Worker};
 use crate::link::link;
-use crate::state::TakeStore;
 use crate::view::View;
+
+fn memory(view: &Arc<View>) -> Memory {
+    Memory::new(Arc::clone(view), Arc::default(), Arc::default())
+}
 
 fn settings() -> Settings {
     Settings {
@@ -52,7 +55,7 @@ fn played(stride: u64) -> (Vec<Note>, f64) {
 /// The same after some messages.
 fn played_after(stride: u64, before: &[ToWorker]) -> (Vec<Note>, f64) {
     let (mut audio, side) = link();
-    let worker = Worker::start(side, Arc::new(View::default()), Arc::new(TakeStore::default()));
+    let worker = Worker::start(side, memory(&Arc::default()));
     audio.send(ToWorker::Epoch { at: Beats(0.0), epoch: Epoch(1), why: Cut::Transport });
     audio.send(ToWorker::Settings(settings()));
     before.iter().for_each(|message| assert!(audio.send(*message)));
@@ -124,7 +127,7 @@ fn answered_late(quantise: Quantise) -> Vec<Note> {
         audio.send(tick_of(step, false));
     }
     // Only now: all of it is there at once.
-    let worker = Worker::start(side, Arc::new(View::default()), Arc::new(TakeStore::default()));
+    let worker = Worker::start(side, memory(&Arc::default()));
     let (mut notes, mut end) = (Vec::new(), 0.0);
     while notes.len() < 3 {
         match audio.receive() {

@@ -48,6 +48,9 @@ pub struct Notes {
     /// What was played.
     #[schema(max_items = 8192)]
     pub history: Vec<WireNote>,
+    /// Notes of the history that still sound, once more; how long they become is the model's to say.
+    #[schema(max_items = 8192)]
+    pub held: Vec<WireNote>,
     /// What will be played by others, known beforehand.
     #[schema(max_items = 8192)]
     pub controls: Vec<WireNote>,
@@ -83,6 +86,7 @@ impl Default for Notes {
     fn default() -> Self {
         Self {
             history: Vec::new(),
+            held: Vec::new(),
             controls: Vec::new(),
             start: 0,
             end: 0,
