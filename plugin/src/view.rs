@@ -23,6 +23,8 @@ pub struct View {
     pub late: AtomicU32,
     /// Messages lost because a ring was full; either side.
     pub dropped: AtomicU32,
+    /// Defects of its own that the worker survived; worker.
+    pub defects: AtomicU32,
     /// Beats of answers that were planned in time; worker.
     pub hits: AtomicU32,
     /// Beats that the plan before covered; worker.

@@ -41,6 +41,11 @@ pub fn draw(ui: &mut Ui, picture: &Picture, view: &View) {
             "Beats of answers that were there in time, that the plan before covered, and that nothing covered",
         );
         quiet(ui, format!("{:.2} ms a token", picture.ms_per_token));
+        let defects = count(&view.defects);
+        if defects > 0 {
+            ui.label(RichText::new(format!("defects {defects}")).color(WRONG))
+                .on_hover_text("Continuo met a defect of its own and listened anew; please report it");
+        }
         quiet(ui, format!("takes {}", picture.takes));
         ui.label(RichText::new(&picture.message).color(WRONG));
     });

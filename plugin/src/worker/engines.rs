@@ -16,6 +16,8 @@ use crate::view::{ModelState, ServiceState};
 
 /// How long a render waits for a service to say whether it is there.
 const CONNECTS: Duration = Duration::from_secs(5);
+/// How long what is played waits for the first model; the ring has room for more.
+const BEGINS: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(5);
 
 /// The model here, the service there, and how both stand.
@@ -40,6 +42,7 @@ pub type Standing = (ModelState, ServiceState);
 /// A model on its way.
 struct Loading {
     name: String,
+    began: Instant,
     comes: Receiver<Loaded>,
     thread: Option<JoinHandle<()>>,
 }
@@ -112,6 +115,12 @@ impl Engines {
         }
     }
 
+    /// Whether nobody can answer yet, and somebody soon will: what is played meanwhile can wait.
+    pub fn is_about_to_begin(&self) -> bool {
+        let soon = self.loading.as_ref().is_some_and(|loading| loading.began.elapsed() < BEGINS);
+        soon && self.here.is_none() && self.there.maker().is_none()
+    }
+
     /// Where the host waits: until the model is there, and it is known whether the service is.
     pub fn settle(&mut self) {
         self.choose();
@@ -179,7 +188,7 @@ impl Loading {
             let _ = say.send(models::load(&wanted));
         };
         let thread = std::thread::Builder::new().name("continuo-load".into()).spawn(load).ok();
-        Self { name, comes, thread }
+        Self { name, began: Instant::now(), comes, thread }
     }
 
     fn called(&self) -> String {

@@ -9,6 +9,7 @@ mod keeping;
 mod planning;
 mod service;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use continuo_music::chord;
@@ -113,6 +114,7 @@ impl Mind {
             answers: self.answers,
             ..Self::new(self.view, self.takes, self.engines)
         };
+        next.view.defects.fetch_add(1, Ordering::Relaxed);
         let (model, service) = (self.picture.model, self.picture.service);
         next.show(|picture| {
             (picture.model, picture.service) = (model, service);
@@ -146,11 +148,14 @@ impl Mind {
     /// Deals with what came; whether there was anything to do.
     pub fn work(&mut self, side: &mut WorkerSide) -> bool {
         let mut busy = false;
+        self.follow_engines();
+        if self.engines.is_about_to_begin() {
+            return false;
+        }
         while let Some(message) = side.receive() {
             busy = true;
             self.hear(message, side);
         }
-        self.follow_engines();
         self.bring_in();
         self.resend_takes();
         busy |= self.pump(false, None);
