@@ -11,6 +11,7 @@ import torch
 from . import vocabulary as v
 
 FAR = 2**30  # later than any time
+PLAIN = 0.4  # share of the training windows without controls
 
 
 @dataclass
@@ -125,7 +126,7 @@ def jitter(window, generator, share=0.2):
 
 
 def choose_controls(window, generator):
-    """Which events are given ahead: (batch, events) flags, none in half of the windows; and that choice (batch)."""
+    """Which events are given ahead: (batch, events) flags, none in some windows; and that choice (batch)."""
     batch, events = window.time.shape
     device = window.time.device
 
@@ -141,8 +142,9 @@ def choose_controls(window, generator):
     to_the_end = uniform(batch, 1) < 0.5
     last = torch.where(to_the_end, 1.0, torch.maximum(first, last))
     in_span = (position >= torch.minimum(first, last)) & (position < last)
-    flags = torch.where(kind < 0.70, by_instrument, torch.where(kind < 0.85, at_random, in_span))
-    return flags & (kind >= 0.5) & window.valid, (kind >= 0.5)[:, 0]
+    share = (kind - PLAIN) / (1 - PLAIN)
+    flags = torch.where(share < 0.5, by_instrument, torch.where(share < 0.7, at_random, in_span))
+    return flags & (kind >= PLAIN) & window.valid, (kind >= PLAIN)[:, 0]
 
 
 def with_rests(time, valid, length):

@@ -83,11 +83,20 @@ impl Cache {
 
     /// Forgets all but the first `len` tokens.
     pub fn truncate(&mut self, len: usize) {
-        let now = match &mut self.0 {
-            Store::Plain(cache) => &mut cache.len,
-            Store::Quick(kv) => &mut kv.len,
-        };
-        *now = len.min(*now);
+        match &mut self.0 {
+            Store::Plain(cache) => cache.len = len.min(cache.len),
+            Store::Quick(kv) => kv.truncate(len),
+        }
+    }
+
+    /// Another that holds the same tokens. What both hold costs its memory, and its reading where both are stepped
+    /// together, only once.
+    #[must_use]
+    pub fn fork(&mut self) -> Self {
+        Self(match &mut self.0 {
+            Store::Plain(cache) => Store::Plain(cache.clone()),
+            Store::Quick(kv) => Store::Quick(kv.fork()),
+        })
     }
 }
 

@@ -46,6 +46,7 @@ struct Block {
 }
 
 /// Keys and values of the tokens so far, for every block; made once, never grown.
+#[derive(Clone)]
 pub struct PlainCache {
     /// Tokens in it.
     pub len: usize,

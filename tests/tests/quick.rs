@@ -50,6 +50,35 @@ fn neither_parts_nor_threads_nor_neighbours_change_a_bit() {
 }
 
 #[test]
+fn forks_go_their_own_ways_and_change_no_bit() {
+    let model = model(Precision::With(Kernel::best(), 2));
+    let ids = ids(60);
+    for shared in [5, 16, 90, 96] {
+        let mut caches = vec![model.cache()];
+        model.feed(&mut caches[0], &ids[..shared]);
+        for _ in 0..5 {
+            let other = caches[0].fork();
+            caches.push(other);
+        }
+        // Each goes on with another stretch, all in step; one of them forgets some of what it shares, one forks again.
+        for step in 0..7 {
+            let next = |fork: usize| &ids[shared + fork + step..=shared + fork + step];
+            let feeds = caches.iter_mut().enumerate().map(|(fork, cache)| Feed { cache, ids: next(fork) });
+            let states = model.feed_all(&mut feeds.collect::<Vec<_>>(), &|| true).unwrap();
+            for (fork, got) in states.iter().enumerate() {
+                let alone: Vec<u32> = [&ids[..shared], &ids[shared + fork..=shared + fork + step]].concat();
+                assert_eq!(*got, state(&model, &alone, 64), "{shared} shared, fork {fork}, step {step}");
+            }
+        }
+        caches[1].truncate(shared - 3);
+        let mut again = caches[1].fork();
+        let other: Vec<u32> = [&ids[..shared - 3], &ids[7..30]].concat();
+        assert_eq!(model.feed(&mut again, &ids[7..30]), state(&model, &other, 64), "{shared}");
+        assert_eq!(model.feed(&mut caches[1], &ids[7..30]), state(&model, &other, 64), "{shared}");
+    }
+}
+
+#[test]
 fn kernels_agree_and_the_exact_model_is_near() {
     let ids = ids(40);
     let exact = model(Precision::Exact);

@@ -1,70 +1,158 @@
-//! One head of attention over a cache in half precision: plain loops over sixteen lanes, which become vectors
+//! One head of attention over caches in half precision: plain loops over sixteen lanes, which become vectors
 //! in the functions of each processor.
+//!
+//! Tokens that see the same positions are computed together, so that keys and values are read once for all of them;
+//! what comes out for one of them is the same to the bit as if it were alone.
 
 use crate::quick::numbers::{LANES, exp, fold};
 
-/// What a head looks at.
+/// A stretch of positions of a head.
 #[derive(Clone, Copy)]
-pub struct Look<'a> {
+pub struct Stretch<'a> {
     /// Keys `(blocks of 16 positions, room, 16)`, halves.
     pub keys: &'a [u16],
     /// Values `(positions, room)`, halves.
     pub values: &'a [u16],
-    /// Positions that it may see, at least 1.
-    pub seen: usize,
+    /// Positions in it.
+    pub positions: usize,
+}
+
+/// A token that looks.
+pub struct Query<'a> {
+    /// What it asks for, `(room)`, `room` a multiple of 16.
+    pub q: &'a [f32],
+    /// Positions that it sees behind those which all see.
+    pub own: Stretch<'a>,
+    /// What it gets, `(room)`.
+    pub out: &'a mut [f32],
+}
+
+/// Tokens that look at the same positions, and each at some of its own.
+pub struct Look<'a, 'b> {
+    /// Positions that all see, a multiple of 16.
+    pub common: Stretch<'a>,
+    /// The tokens, each of which sees at least one position.
+    pub queries: &'b mut [Query<'a>],
     /// What scores are multiplied by.
     pub scale: f32,
 }
 
-/// `out` `(room)` for a query `q` `(room)`, `room` a multiple of 16. `scores` is room to work in. `wide` makes sixteen halves
-/// floats, `fused` multiplies and adds.
+/// How far ahead of what is computed memory is asked for, in bytes.
+pub const AHEAD: usize = 2048;
+
+/// Sixteen numbers as a processor holds them.
+///
+/// # Safety
+/// Functions may only be called where the processor has the instructions of the type.
+pub trait Lanes: Copy {
+    /// The same number in each.
+    unsafe fn all(x: f32) -> Self;
+    /// Asks for what lies [`AHEAD`] bytes behind these.
+    unsafe fn ahead(from: &[u16; LANES]);
+    /// From halves.
+    unsafe fn halves(from: &[u16; LANES]) -> Self;
+    /// `self + a * b`, rounded once where the processor can.
+    unsafe fn and_product(self, a: Self, b: Self) -> Self;
+    /// Sums.
+    unsafe fn and(self, other: Self) -> Self;
+    /// To numbers.
+    unsafe fn numbers(self) -> [f32; LANES];
+}
+
+/// All queries, up to `MOST` at a time. `scores` is room to work in.
+///
+/// # Safety
+/// The processor has the instructions of `L`.
 #[inline(always)]
-pub fn attend(
-    look: Look<'_>,
-    q: &[f32],
-    scores: &mut Vec<f32>,
-    out: &mut [f32],
-    wide: impl Fn(&[u16; LANES]) -> [f32; LANES] + Copy,
-    fused: impl Fn(f32, f32, f32) -> f32 + Copy,
-) {
-    score(look, q, scores, wide, fused);
-    let total = soften(scores);
-    match out.len() / LANES {
-        0 => {}
-        2 => mix::<2>(look, scores, total, 0, out, wide, fused),
-        4 => mix::<4>(look, scores, total, 0, out, wide, fused),
-        count => (0..count).for_each(|part| mix::<1>(look, scores, total, part, out, wide, fused)),
+pub unsafe fn attend<L: Lanes, const MOST: usize>(look: Look<'_, '_>, scores: &mut Vec<f32>) {
+    let Look { common, queries, scale } = look;
+    let mut rest = queries;
+    while !rest.is_empty() {
+        let some = match rest.len().min(MOST) {
+            4.. => 4,
+            2.. => 2,
+            _ => 1,
+        };
+        let (now, later) = rest.split_at_mut(some);
+        let look = Look { common, queries: now, scale };
+        // SAFETY: as promised.
+        unsafe {
+            match some {
+                4 => few::<L, 4>(look, scores),
+                2 => few::<L, 2>(look, scores),
+                _ => few::<L, 1>(look, scores),
+            }
+        }
+        rest = later;
     }
 }
 
-/// Query times key for each position; minus infinity for those that fill up the last sixteen.
+/// `G` queries.
 #[inline(always)]
-fn score(
-    look: Look<'_>,
-    q: &[f32],
-    scores: &mut Vec<f32>,
-    wide: impl Fn(&[u16; LANES]) -> [f32; LANES] + Copy,
-    fused: impl Fn(f32, f32, f32) -> f32 + Copy,
-) {
-    let blocks = look.seen.div_ceil(LANES);
+unsafe fn few<L: Lanes, const G: usize>(look: Look<'_, '_>, scores: &mut Vec<f32>) {
+    let Look { common, queries, scale } = look;
+    let seen: [usize; G] = std::array::from_fn(|g| common.positions + queries[g].own.positions);
+    let stride = seen.iter().copied().max().unwrap_or(0).next_multiple_of(LANES);
     scores.clear();
-    scores.resize(blocks * LANES, f32::NEG_INFINITY);
-    for (block, scores) in look.keys.chunks_exact(q.len() * LANES).zip(scores.as_chunks_mut::<LANES>().0) {
-        // Four sums, each of every fourth dimension, so that none waits for the one before it.
-        let mut sums = [[0.0_f32; LANES]; 4];
-        for (keys, q) in block.as_chunks::<{ 4 * LANES }>().0.iter().zip(q.as_chunks::<4>().0) {
-            for ((sum, keys), q) in sums.iter_mut().zip(keys.as_chunks::<LANES>().0).zip(q) {
-                let keys = wide(keys);
-                for lane in 0..LANES {
-                    sum[lane] = fused(*q, keys[lane], sum[lane]);
-                }
+    scores.resize(G * stride, f32::NEG_INFINITY);
+    let asked: [&[f32]; G] = std::array::from_fn(|g| queries[g].q);
+    // SAFETY: as promised; for all of these functions.
+    unsafe { score::<L, G>(common, asked, (scores, stride), scale) };
+    for (g, query) in queries.iter().enumerate() {
+        let own = &mut scores[g * stride + common.positions..(g + 1) * stride];
+        unsafe { score::<L, 1>(query.own, [query.q], (own, 0), scale) };
+    }
+    let mut totals = [0.0; G];
+    for (g, total) in totals.iter_mut().enumerate() {
+        let scores = &mut scores[g * stride..g * stride + seen[g].next_multiple_of(LANES)];
+        scores[seen[g]..].fill(f32::NEG_INFINITY);
+        *total = soften(scores);
+    }
+    let weights = (&scores[..], stride);
+    match queries[0].out.len() / LANES {
+        2 => unsafe { mix::<L, 2, G>(common, queries, weights, totals, 0) },
+        4 => unsafe { mix::<L, 4, G>(common, queries, weights, totals, 0) },
+        count => {
+            for part in 0..count {
+                unsafe { mix::<L, 1, G>(common, queries, weights, totals, part) };
             }
         }
-        for lane in 0..LANES {
-            scores[lane] = ((sums[0][lane] + sums[1][lane]) + (sums[2][lane] + sums[3][lane])) * look.scale;
+    }
+}
+
+/// Query times key for each position of a stretch; what fills up the last sixteen is whatever lies there.
+#[inline(always)]
+unsafe fn score<L: Lanes, const G: usize>(
+    from: Stretch<'_>,
+    asked: [&[f32]; G],
+    (scores, stride): (&mut [f32], usize),
+    scale: f32,
+) {
+    let room = asked[0].len();
+    let asked = asked.map(|q| &q[..room]);
+    let blocks = from.positions.div_ceil(LANES);
+    // SAFETY: as promised; for all that `L` does.
+    unsafe {
+        for (block, keys) in from.keys.chunks_exact(room * LANES).take(blocks).enumerate() {
+            // Four sums, each of every fourth dimension, so that none waits for the one before it.
+            let mut sums = [[L::all(0.0); 4]; G];
+            for (four, keys) in keys.as_chunks::<{ 4 * LANES }>().0.iter().enumerate() {
+                let keys = keys.as_chunks::<LANES>().0;
+                for part in 0..4 {
+                    L::ahead(&keys[part]);
+                    let keys = L::halves(&keys[part]);
+                    for g in 0..G {
+                        sums[g][part] = sums[g][part].and_product(L::all(asked[g][four * 4 + part]), keys);
+                    }
+                }
+            }
+            for (g, [a, b, c, d]) in sums.into_iter().enumerate() {
+                let sum = a.and(b).and(c.and(d)).numbers();
+                let scores = &mut scores[g * stride + block * LANES..][..LANES];
+                scores.iter_mut().zip(sum).for_each(|(score, sum)| *score = sum * scale);
+            }
         }
     }
-    scores[look.seen..].fill(f32::NEG_INFINITY);
 }
 
 /// Scores to weights; gives their sum.
@@ -90,28 +178,51 @@ fn soften(scores: &mut [f32]) -> f32 {
 
 /// Values by weight, `N` times sixteen dimensions from `part` on.
 #[inline(always)]
-fn mix<const N: usize>(
-    look: Look<'_>,
-    weights: &[f32],
-    total: f32,
+unsafe fn mix<L: Lanes, const N: usize, const G: usize>(
+    common: Stretch<'_>,
+    queries: &mut [Query<'_>],
+    (weights, stride): (&[f32], usize),
+    totals: [f32; G],
     part: usize,
-    out: &mut [f32],
-    wide: impl Fn(&[u16; LANES]) -> [f32; LANES] + Copy,
-    fused: impl Fn(f32, f32, f32) -> f32 + Copy,
 ) {
-    let mut sums = [[0.0_f32; LANES]; N];
-    for (weight, row) in weights[..look.seen].iter().zip(look.values.chunks_exact(out.len())) {
-        let row = &row.as_chunks::<LANES>().0[part..part + N];
-        for (sum, values) in sums.iter_mut().zip(row) {
-            let values = wide(values);
-            for lane in 0..LANES {
-                sum[lane] = fused(*weight, values[lane], sum[lane]);
+    let here = (part, queries[0].out.len());
+    let of = |g: usize| &weights[g * stride..];
+    // SAFETY: as promised; for all of this.
+    unsafe {
+        let mut sums = [[L::all(0.0); N]; G];
+        add::<L, N, G>(common, here, std::array::from_fn(of), &mut sums);
+        for (g, query) in queries.iter_mut().enumerate() {
+            let mut own = [sums[g]];
+            add::<L, N, 1>(query.own, here, [&of(g)[common.positions..]], &mut own);
+            for (sum, out) in own[0].iter().zip(&mut query.out.as_chunks_mut::<LANES>().0[part..part + N]) {
+                *out = sum.numbers().map(|sum| sum / totals[g]);
             }
         }
     }
-    for (sum, out) in sums.iter().zip(&mut out.as_chunks_mut::<LANES>().0[part..part + N]) {
-        for lane in 0..LANES {
-            out[lane] = sum[lane] / total;
+}
+
+/// Values of a stretch by the weights of its positions, onto `sums`.
+#[inline(always)]
+unsafe fn add<L: Lanes, const N: usize, const G: usize>(
+    from: Stretch<'_>,
+    (part, room): (usize, usize),
+    weights: [&[f32]; G],
+    sums: &mut [[L; N]; G],
+) {
+    let weights = weights.map(|weights| &weights[..from.positions]);
+    let mut kept = *sums; // in registers
+    for (place, row) in from.values.chunks_exact(room).take(from.positions).enumerate() {
+        let row = &row.as_chunks::<LANES>().0[part..part + N];
+        for n in 0..N {
+            // SAFETY: as promised.
+            unsafe {
+                L::ahead(&row[n]);
+                let values = L::halves(&row[n]);
+                for g in 0..G {
+                    kept[g][n] = kept[g][n].and_product(L::all(weights[g][place]), values);
+                }
+            }
         }
     }
+    *sums = kept;
 }

@@ -1,13 +1,14 @@
 //! 256-bit vectors: a tile's four columns in two.
 
 use std::arch::x86_64::{
-    __m256i, _mm_loadu_si128, _mm256_abs_epi8, _mm256_add_epi32, _mm256_cvtph_ps, _mm256_dpbusd_avx_epi32,
-    _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_set1_epi8, _mm256_set1_epi16,
-    _mm256_set1_epi32, _mm256_sign_epi8, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_xor_si256,
+    __m256, __m256i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_abs_epi8, _mm256_add_epi32,
+    _mm256_add_ps, _mm256_cvtph_ps, _mm256_dpbusd_avx_epi32, _mm256_fmadd_ps, _mm256_loadu_si256,
+    _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32,
+    _mm256_set1_ps, _mm256_sign_epi8, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_xor_si256,
 };
 
-use super::attention::{self, Look};
-use super::{OFFSET, TILE, Tokens};
+use super::attention::{self, AHEAD, Lanes, Look};
+use super::{Loops, OFFSET, TILE, Tokens};
 
 /// See [`super::Kernel::eights`], which checks the sizes.
 #[target_feature(enable = "avx2")]
@@ -88,25 +89,61 @@ fn block<const M: usize>(
     M
 }
 
+/// Sixteen numbers in two vectors.
+#[derive(Clone, Copy)]
+struct Wide(__m256, __m256);
+
+// SAFETY of all: the trait's promise.
+impl Lanes for Wide {
+    #[inline(always)]
+    unsafe fn all(x: f32) -> Self {
+        let all = unsafe { _mm256_set1_ps(x) };
+        Self(all, all)
+    }
+
+    #[inline(always)]
+    unsafe fn ahead(from: &[u16; TILE]) {
+        // A hint; it may lie outside.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.as_ptr().cast::<i8>().wrapping_add(AHEAD)) };
+    }
+
+    #[inline(always)]
+    unsafe fn halves(from: &[u16; TILE]) -> Self {
+        let half = |at: usize| unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.as_ptr().add(at).cast())) };
+        Self(half(0), half(8))
+    }
+
+    #[inline(always)]
+    unsafe fn and_product(self, a: Self, b: Self) -> Self {
+        unsafe { Self(_mm256_fmadd_ps(a.0, b.0, self.0), _mm256_fmadd_ps(a.1, b.1, self.1)) }
+    }
+
+    #[inline(always)]
+    unsafe fn and(self, other: Self) -> Self {
+        unsafe { Self(_mm256_add_ps(self.0, other.0), _mm256_add_ps(self.1, other.1)) }
+    }
+
+    #[inline(always)]
+    unsafe fn numbers(self) -> [f32; TILE] {
+        let mut numbers = [0.0; TILE];
+        unsafe {
+            _mm256_storeu_ps(numbers.as_mut_ptr(), self.0);
+            _mm256_storeu_ps(numbers.as_mut_ptr().add(8), self.1);
+        }
+        numbers
+    }
+}
+
 /// See [`super::Kernel::attend`].
 #[target_feature(enable = "avx2,fma,f16c")]
-pub fn attend(look: Look<'_>, q: &[f32], scores: &mut Vec<f32>, out: &mut [f32]) {
-    let wide = |halves: &[u16; TILE]| {
-        let mut floats = [0.0_f32; TILE];
-        for half in 0..2 {
-            // SAFETY: 16 of 32 bytes are read, 32 of 64 written.
-            unsafe {
-                let few = _mm_loadu_si128(halves.as_ptr().add(8 * half).cast());
-                _mm256_storeu_ps(floats.as_mut_ptr().add(8 * half), _mm256_cvtph_ps(few));
-            }
-        }
-        floats
-    };
-    attention::attend(look, q, scores, out, wide, |a, b, c| a.mul_add(b, c));
+pub fn attend(look: Look<'_, '_>, scores: &mut Vec<f32>) {
+    // One at a time: sixteen registers hold no more.
+    // SAFETY: this function is only called where these instructions are.
+    unsafe { attention::attend::<Wide, 1>(look, scores) };
 }
 
 /// See [`super::Kernel::wide`].
 #[target_feature(enable = "avx2,fma")]
-pub fn wide<R>(work: impl FnOnce() -> R) -> R {
-    work()
+pub fn wide<W: Loops>(work: W) -> W::Made {
+    work.run()
 }

@@ -17,7 +17,7 @@ mod avx512;
 mod neon;
 mod portable;
 
-pub use attention::Look;
+pub use attention::{Look, Query, Stretch};
 
 /// Rows that lie together.
 pub const TILE: usize = 16;
@@ -98,23 +98,23 @@ impl Kernel {
         }
     }
 
-    /// One head of attention: `out` `(room)` for a query `q` `(room)`, `room` a multiple of 16; `scores` is room to work in.
-    pub fn attend(self, look: Look<'_>, q: &[f32], scores: &mut Vec<f32>, out: &mut [f32]) {
-        assert!(q.len() == out.len() && q.len().is_multiple_of(16) && look.seen > 0, "a head of {}", q.len());
+    /// One head of attention; `scores` is room to work in.
+    pub fn attend(self, look: Look<'_, '_>, scores: &mut Vec<f32>) {
+        check_look(&look);
         match self {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `here` gives these only where the processor has them.
-            Self::Avx2 | Self::AvxVnni => unsafe { avx2::attend(look, q, scores, out) },
+            Self::Avx2 | Self::AvxVnni => unsafe { avx2::attend(look, scores) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
-            Self::Avx512Vnni => unsafe { avx512::attend(look, q, scores, out) },
-            _ => portable::attend(look, q, scores, out),
+            Self::Avx512Vnni => unsafe { avx512::attend(look, scores) },
+            _ => portable::attend(look, scores),
         }
     }
 
-    /// Does `work` with plain loops made into this kernel's vectors, where they are inlined.
+    /// Does `work` in this kernel's vectors.
     #[inline]
-    pub fn wide<R>(self, work: impl FnOnce() -> R) -> R {
+    pub fn wide<W: Loops>(self, work: W) -> W::Made {
         match self {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `here` gives these only where the processor has them.
@@ -122,20 +122,30 @@ impl Kernel {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             Self::Avx512Vnni => unsafe { avx512::wide(work) },
-            _ => work(),
+            _ => work.run(),
         }
     }
 
-    /// Tells the processor that these bytes will be wanted.
-    pub fn fetch(bytes: &[u8]) {
+    /// Tells the processor that these numbers will be wanted.
+    pub fn fetch<T>(numbers: &[T]) {
         #[cfg(target_arch = "x86_64")]
-        for line in bytes.chunks(64) {
+        for line in (0..size_of_val(numbers)).step_by(64) {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: a hint; the address is that of a byte which exists.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+            // SAFETY: a hint; the address is within the numbers.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(numbers.as_ptr().cast::<i8>().add(line)) };
         }
-        let _ = bytes;
+        let _ = numbers;
     }
+}
+
+/// Plain loops that the compiler makes into the vectors of whatever kernel they are run with. A trait and no closure,
+/// as only a function can be told to be put where the kernel's instructions are known.
+pub trait Loops {
+    /// What comes out.
+    type Made;
+
+    /// The loops. To be marked `#[inline(always)]`, and all that they call.
+    fn run(self) -> Self::Made;
 }
 
 /// Activations `(tokens, inner)`, and the sum of each token's.
@@ -144,6 +154,15 @@ struct Tokens<'a> {
     x: &'a [i8],
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // instructions with signs need none
     sums: &'a [i32],
+}
+
+/// What attention relies on.
+fn check_look(look: &Look<'_, '_>) {
+    assert!(look.common.positions.is_multiple_of(TILE), "{} positions in common", look.common.positions);
+    for Query { q, own, out } in &*look.queries {
+        assert!(q.len() == out.len() && q.len().is_multiple_of(TILE), "a head of {}", q.len());
+        assert!(look.common.positions + own.positions > 0, "a token that sees nothing");
+    }
 }
 
 /// What the kernels rely on.

@@ -1,6 +1,6 @@
 //! The kernel that runs everywhere, and that the others are compared with.
 
-use super::attention::{self, Look};
+use super::attention::{self, Lanes, Look};
 use super::{OFFSET, TILE};
 use crate::quick::numbers::half_to_float;
 
@@ -22,7 +22,33 @@ pub fn eights(tiles: &[u8], inner: usize, x: &[i8], out: &mut [i32]) {
     }
 }
 
+// Nothing is needed of the processor.
+impl Lanes for [f32; TILE] {
+    unsafe fn all(x: f32) -> Self {
+        [x; TILE]
+    }
+
+    unsafe fn ahead(_: &[u16; TILE]) {}
+
+    unsafe fn halves(from: &[u16; TILE]) -> Self {
+        from.map(half_to_float)
+    }
+
+    unsafe fn and_product(self, a: Self, b: Self) -> Self {
+        std::array::from_fn(|lane| self[lane] + a[lane] * b[lane])
+    }
+
+    unsafe fn and(self, other: Self) -> Self {
+        std::array::from_fn(|lane| self[lane] + other[lane])
+    }
+
+    unsafe fn numbers(self) -> [f32; TILE] {
+        self
+    }
+}
+
 /// See [`super::Kernel::attend`].
-pub fn attend(look: Look<'_>, q: &[f32], scores: &mut Vec<f32>, out: &mut [f32]) {
-    attention::attend(look, q, scores, out, |halves| halves.map(half_to_float), |a, b, c| a * b + c);
+pub fn attend(look: Look<'_, '_>, scores: &mut Vec<f32>) {
+    // SAFETY: plain numbers need no instructions of their own.
+    unsafe { attention::attend::<[f32; TILE], 1>(look, scores) };
 }

@@ -77,13 +77,12 @@ impl Crew {
         self.mates.len() + 1
     }
 
-    /// All chunks of a product. One that a thread has claimed and does not finish in time is made again here.
+    /// All chunks of a product that no other thread claims.
     pub fn multiply(&self, product: &Arc<Product>) {
         if !self.mates.is_empty() {
             self.post(Job::Product(Arc::clone(product)));
         }
         product.work(0);
-        product.finish();
     }
 
     /// `work` with each number below `count`, once each, in any order on any thread.

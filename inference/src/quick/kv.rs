@@ -4,9 +4,14 @@
 //! keys:   head, 16 positions at a time, dimension, position   (so that sixteen scores are made side by side)
 //! values: head, position, dimension
 //! ```
+//! Caches that begin alike may hold that beginning in common: see [`Kv::fork`].
+
+use std::sync::Arc;
 
 use half::f16;
-use half::slice::HalfFloatSliceExt;
+use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
+
+use crate::kernel::{Loops, Stretch};
 
 use super::numbers::LANES;
 
@@ -15,6 +20,8 @@ pub struct Kv {
     /// Tokens in it.
     pub len: usize,
     layers: Vec<Layer>,
+    /// The first positions, if others have them too: in whole sixteens. The same places of `layers` are unused.
+    common: Option<(Arc<Vec<Layer>>, usize)>,
     shape: Heads,
 }
 
@@ -36,16 +43,7 @@ struct Layer {
     values: Vec<u16>,
 }
 
-/// One head of one layer, to be read.
-#[derive(Clone, Copy)]
-pub struct Head<'a> {
-    /// `(positions / 16, room, 16)`.
-    pub keys: &'a [u16],
-    /// `(positions, room)`.
-    pub values: &'a [u16],
-}
-
-/// The same, to be written.
+/// A head of a layer, to be written.
 pub struct HeadMut<'a> {
     keys: &'a mut [u16],
     values: &'a mut [u16],
@@ -63,19 +61,42 @@ impl Heads {
     fn slab(&self) -> usize {
         self.positions * self.room
     }
+
+    /// Room for all, which costs no memory before something is put there.
+    fn layers(&self, count: usize) -> Vec<Layer> {
+        let room = || vec![0; self.count * self.slab()];
+        (0..count).map(|_| Layer { keys: room(), values: room() }).collect()
+    }
 }
 
 impl Kv {
     /// An empty one.
     pub fn new(shape: Heads, layers: usize) -> Self {
-        let room = || vec![0; shape.count * shape.slab()];
-        Self { len: 0, layers: (0..layers).map(|_| Layer { keys: room(), values: room() }).collect(), shape }
+        Self { len: 0, layers: shape.layers(layers), common: None, shape }
     }
 
-    /// A head of a layer.
-    pub fn head(&self, layer: usize, head: usize) -> Head<'_> {
-        let slab = head * self.shape.slab()..(head + 1) * self.shape.slab();
-        Head { keys: &self.layers[layer].keys[slab.clone()], values: &self.layers[layer].values[slab] }
+    /// Which beginning it has in common with others, if any: equal for those that share it.
+    pub fn family(&self) -> Option<(usize, usize)> {
+        self.common.as_ref().map(|(layers, positions)| (Arc::as_ptr(layers).addr(), *positions))
+    }
+
+    /// The positions of a head that tokens from `base` on, a multiple of 16, all see.
+    pub fn common(&self, layer: usize, head: usize, base: usize) -> Stretch<'_> {
+        match &self.common {
+            Some((layers, positions)) => self.stretch(&layers[layer], head, 0, *positions),
+            None => self.stretch(&self.layers[layer], head, 0, base),
+        }
+    }
+
+    /// The positions behind those, for a token that sees the first `seen`.
+    pub fn own(&self, layer: usize, head: usize, base: usize, seen: usize) -> Stretch<'_> {
+        let from = self.common.as_ref().map_or(base, |(_, positions)| *positions);
+        self.stretch(&self.layers[layer], head, from, seen)
+    }
+
+    fn stretch<'a>(&self, layer: &'a Layer, head: usize, from: usize, to: usize) -> Stretch<'a> {
+        let slab = head * self.shape.slab() + from * self.shape.room..(head + 1) * self.shape.slab();
+        Stretch { keys: &layer.keys[slab.clone()], values: &layer.values[slab], positions: to - from }
     }
 
     /// All heads of a layer, apart from each other.
@@ -84,27 +105,84 @@ impl Kv {
         let both = layer.keys.chunks_exact_mut(slab).zip(layer.values.chunks_exact_mut(slab));
         both.map(|(keys, values)| HeadMut { keys, values })
     }
+
+    /// Forgets all but the first `len` tokens.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = len.min(self.len);
+        let Some((layers, positions)) = self.common.take() else { return };
+        let keep = positions.min(self.len / LANES * LANES);
+        self.take_over(&layers, keep, positions.min(self.len));
+        self.common = (keep > 0).then_some((layers, keep));
+    }
+
+    /// Another that holds the same. What both have is held once from now on, in whole sixteens of positions.
+    pub fn fork(&mut self) -> Self {
+        let keep = self.len / LANES * LANES;
+        let from = match self.common.take() {
+            Some((layers, positions)) if positions == keep => layers,
+            before => {
+                if let Some((layers, positions)) = before {
+                    self.take_over(&layers, 0, positions);
+                }
+                let fresh = self.shape.layers(self.layers.len());
+                let made = Arc::new(std::mem::replace(&mut self.layers, fresh));
+                self.take_over(&made, keep, self.len);
+                made
+            }
+        };
+        let mut other = Self::new(self.shape, self.layers.len());
+        other.take_over(&self.layers, keep, self.len);
+        other.len = self.len;
+        if keep > 0 {
+            (self.common, other.common) = (Some((Arc::clone(&from), keep)), Some((from, keep)));
+        }
+        other
+    }
+
+    /// Copies positions of others; `from` is a multiple of 16.
+    fn take_over(&mut self, others: &[Layer], from: usize, to: usize) {
+        let (slab, room) = (self.shape.slab(), self.shape.room);
+        for (layer, other) in self.layers.iter_mut().zip(others) {
+            for head in 0..self.shape.count {
+                let keys = head * slab + from * room..head * slab + to.next_multiple_of(LANES) * room;
+                let values = head * slab + from * room..head * slab + to * room;
+                layer.keys[keys.clone()].copy_from_slice(&other.keys[keys]);
+                layer.values[values.clone()].copy_from_slice(&other.values[values]);
+            }
+        }
+    }
 }
 
 impl HeadMut<'_> {
     /// What a token at `place` leaves in a head of `room`.
-    pub fn store(&mut self, place: usize, room: usize, key: &[f32], value: &[f32]) {
+    pub fn store(&mut self, place: usize, room: usize, key: &[u16], value: &[u16]) {
         let block = &mut self.keys[place / LANES * LANES * room..];
-        halves(key, |dimension, half| block[dimension * LANES + place % LANES] = half);
-        let row = &mut self.values[place * room..];
-        halves(value, |dimension, half| row[dimension] = half);
+        let column = block[place % LANES..].iter_mut().step_by(LANES);
+        column.zip(key).for_each(|(at, half)| *at = *half);
+        self.values[place * room..][..value.len()].copy_from_slice(value);
     }
 }
 
-/// Numbers in half precision, the largest instead of what is larger.
-fn halves(numbers: &[f32], mut each: impl FnMut(usize, u16)) {
-    let mut few = [f16::ZERO; 64];
-    for (part, first) in numbers.chunks(few.len()).zip((0..).step_by(few.len())) {
-        let few = &mut few[..part.len()];
-        few.convert_from_f32_slice(part);
-        for (half, at) in few.iter().zip(first..) {
-            let finite = if half.is_finite() { *half } else { f16::MAX.copysign(*half) };
-            each(at, finite.to_bits());
+/// Numbers in half precision, the largest instead of what is larger, put behind those in `into`.
+pub struct Halves<'a> {
+    pub numbers: &'a [f32],
+    pub into: &'a mut Vec<u16>,
+}
+
+impl Loops for Halves<'_> {
+    type Made = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let most = f16::MAX.to_f32();
+        let mut few = [0.0_f32; 64];
+        for numbers in self.numbers.chunks(few.len()) {
+            let few = &mut few[..numbers.len()];
+            few.iter_mut().zip(numbers).for_each(|(few, x)| *few = x.max(-most).min(most));
+            let start = self.into.len();
+            self.into.resize(start + few.len(), 0);
+            let into: &mut [f16] = self.into[start..].reinterpret_cast_mut();
+            into.convert_from_f32_slice(few);
         }
     }
 }

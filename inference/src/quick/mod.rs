@@ -3,13 +3,14 @@
 //! ```text
 //! packed: weights, int8, in tiles      numbers: norm, GELU, activations to int8      kv: keys and values, f16
 //! decode: a token or a few, each matrix shared out by rows      prefill: a prompt, shared out by tokens
-//! crew: the threads       product: one matrix times a few tokens
+//! crew: the threads       product: one matrix times a few tokens       kept: where weights lie
 //! ```
 //! A token's numbers do not depend on which others are computed beside it, nor on how many threads do it:
 //! products are exact sums of whole numbers, and all else is done for each token by itself.
 
 mod crew;
 mod decode;
+mod kept;
 mod kv;
 pub mod numbers;
 mod packed;
@@ -26,7 +27,7 @@ use crate::vocabulary as v;
 
 use crew::Crew;
 use kv::Heads;
-use numbers::{Small, norm};
+use numbers::{NormOne, NormSmall, Shrink, Small};
 use packed::{Finish, Packed};
 use product::Product;
 
@@ -155,12 +156,15 @@ impl Quick {
     ) {
         let mut small = Small::default();
         small.clear(self.width);
-        self.kernel.wide(|| states.iter().for_each(|state| small.push(state)));
+        for state in states {
+            self.kernel.wide(Shrink { x: state, stride: self.width, columns: self.width, into: &mut small });
+        }
         let tiles = rows.start / TILE..rows.end.div_ceil(TILE);
-        let skip = rows.start - tiles.start * TILE;
+        let (skip, all) = (rows.start - tiles.start * TILE, tiles.len() * TILE);
         let product = self.multiply(&self.crew(), (packed, tiles), small, Finish::Plain);
-        for (token, logits) in logits.iter_mut().enumerate() {
-            logits.extend(product.token(token).skip(skip).take(rows.len()));
+        let made = product.result();
+        for (logits, made) in logits.iter_mut().zip(made.chunks_exact(all)) {
+            logits.extend_from_slice(&made[skip..skip + rows.len()]);
         }
     }
 
@@ -227,22 +231,15 @@ impl Norm {
 
     /// Each token of `x` `(tokens, width)`, normed and made small.
     fn small(&self, kernel: Kernel, x: &[f32], epsilon: f32) -> Small {
-        let (mut small, mut normed) = (Small::default(), Vec::new());
+        let mut small = Small::default();
         small.clear(self.weight.len());
-        kernel.wide(|| {
-            for x in x.chunks_exact(self.weight.len()) {
-                norm(x, (&self.weight, &self.bias), epsilon, &mut normed);
-                small.push(&normed);
-            }
-        });
+        kernel.wide(NormSmall { x, weight: &self.weight, bias: &self.bias, epsilon, into: &mut small });
         small
     }
 
     /// One token, normed.
     fn apply(&self, kernel: Kernel, x: &[f32], epsilon: f32) -> Vec<f32> {
-        let mut normed = Vec::new();
-        kernel.wide(|| norm(x, (&self.weight, &self.bias), epsilon, &mut normed));
-        normed
+        kernel.wide(NormOne { x, weight: &self.weight, bias: &self.bias, epsilon })
     }
 }
 

@@ -2,6 +2,8 @@
 //! vectors inside [`Kernel::wide`](crate::kernel::Kernel::wide). Sums are taken in an order of their own, so that they do not
 //! depend on the processor.
 
+use crate::kernel::Loops;
+
 /// Lanes that are summed side by side.
 pub const LANES: usize = 16;
 
@@ -47,6 +49,67 @@ impl Small {
         let mut sum = 0_i32;
         self.q[start..].iter().for_each(|&q| sum = sum.wrapping_add(i32::from(q)));
         self.sums.push(sum);
+    }
+}
+
+/// Tokens of `columns`, `stride` apart, to small numbers.
+pub struct Shrink<'a> {
+    pub x: &'a [f32],
+    pub stride: usize,
+    pub columns: usize,
+    pub into: &'a mut Small,
+}
+
+impl Loops for Shrink<'_> {
+    type Made = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for x in self.x.chunks_exact(self.stride) {
+            self.into.push(&x[..self.columns]);
+        }
+    }
+}
+
+/// Tokens, normed and made small.
+pub struct NormSmall<'a> {
+    /// `(tokens, width)`.
+    pub x: &'a [f32],
+    pub weight: &'a [f32],
+    pub bias: &'a [f32],
+    pub epsilon: f32,
+    pub into: &'a mut Small,
+}
+
+impl Loops for NormSmall<'_> {
+    type Made = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let mut normed = Vec::with_capacity(self.weight.len());
+        for x in self.x.chunks_exact(self.weight.len()) {
+            norm(x, (self.weight, self.bias), self.epsilon, &mut normed);
+            self.into.push(&normed);
+        }
+    }
+}
+
+/// One token, normed.
+pub struct NormOne<'a> {
+    pub x: &'a [f32],
+    pub weight: &'a [f32],
+    pub bias: &'a [f32],
+    pub epsilon: f32,
+}
+
+impl Loops for NormOne<'_> {
+    type Made = Vec<f32>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<f32> {
+        let mut normed = Vec::new();
+        norm(self.x, (self.weight, self.bias), self.epsilon, &mut normed);
+        normed
     }
 }
 

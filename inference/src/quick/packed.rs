@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use crate::kernel::{Kernel, OFFSET, TILE};
+use crate::kernel::{Kernel, Loops, OFFSET, TILE};
 use crate::rows::Rows;
 
+use super::kept::{Kept, Room};
 use super::numbers::{Small, gelu};
 
 /// A matrix in tiles of rows: `value = (byte - OFFSET) · scale of its row`.
@@ -13,9 +14,16 @@ pub struct Packed {
     pub rows: usize,
     /// Columns, filled up to a multiple of 4.
     inner: usize,
-    tiles: Vec<u8>,
-    scales: Vec<f32>, // (rows, filled up)
-    bias: Vec<f32>,   // (rows, filled up)
+    tiles: Kept<u8>,
+    scales: Kept<f32>, // (rows, filled up)
+    bias: Kept<f32>,   // (rows, filled up)
+}
+
+/// One that is being made.
+struct Making {
+    inner: usize,
+    tiles: Room<u8>,
+    scales: Vec<f32>,
 }
 
 /// What becomes of a product.
@@ -29,12 +37,12 @@ pub enum Finish {
 
 impl Packed {
     /// Rows `range` of a matrix, with a bias for each or none.
-    pub fn of(from: &Rows<'_>, range: Range<usize>, bias: Vec<f32>) -> Self {
+    pub fn of(from: &Rows<'_>, range: Range<usize>, mut bias: Vec<f32>) -> Self {
         let (rows, inner) = (range.len(), from.columns.next_multiple_of(4));
         let full = rows.next_multiple_of(TILE);
-        let mut made =
-            Self { rows, inner, tiles: vec![OFFSET as u8; full * inner], scales: vec![0.0; full], bias };
-        made.bias.resize(full, 0.0);
+        bias.resize(full, 0.0);
+        let mut made = Making { inner, tiles: Room::zeros(full * inner), scales: vec![0.0; full] };
+        made.tiles.fill(OFFSET as u8);
         let mut floats = vec![0.0; TILE * from.columns];
         for first in (0..rows).step_by(TILE) {
             let count = TILE.min(rows - first);
@@ -47,37 +55,17 @@ impl Packed {
                 rows.for_each(|(row, floats)| made.quantise(row, floats));
             }
         }
-        made
-    }
-
-    /// Where in `tiles` a column of a row lies.
-    fn place(&self, row: usize, column: usize) -> usize {
-        row / TILE * TILE * self.inner + column / 4 * 4 * TILE + row % TILE * 4 + column % 4
-    }
-
-    /// A row that is small already.
-    fn take(&mut self, row: usize, stored: Option<(&[u8], f32)>) {
-        let Some((bytes, scale)) = stored else { return };
-        for (column, byte) in bytes.iter().enumerate() {
-            let at = self.place(row, column);
-            // -128, which no writer of ours makes, would not fit the kernels.
-            self.tiles[at] = (byte ^ 0x80).max(1);
-        }
-        self.scales[row] = scale;
-    }
-
-    /// Whole numbers of 127ths of the row's largest.
-    fn quantise(&mut self, row: usize, floats: &[f32]) {
-        let mut small = Small::default();
-        small.clear(floats.len());
-        small.push(floats);
-        let bytes: Vec<u8> = small.q.iter().map(|q| q.cast_unsigned()).collect();
-        self.take(row, Some((&bytes[..floats.len()], small.scales[0])));
+        Self { rows, inner, tiles: made.tiles.into(), scales: made.scales.into(), bias: bias.into() }
     }
 
     /// Tiles of it.
     pub fn count(&self) -> usize {
         self.scales.len() / TILE
+    }
+
+    /// Rows of it, those that fill up the last tile included.
+    pub fn full(&self) -> usize {
+        self.scales.len()
     }
 
     /// The weights of some tiles.
@@ -93,7 +81,7 @@ impl Packed {
     /// Adds a row to `out`.
     pub fn add_row(&self, row: usize, out: &mut [f32]) {
         for (column, out) in out.iter_mut().enumerate() {
-            let byte = i32::from(self.tiles[self.place(row, column)]) - OFFSET;
+            let byte = i32::from(self.tiles[place(self.inner, row, column)]) - OFFSET;
             #[allow(clippy::cast_precision_loss)] // within ±128
             let value = byte as f32;
             *out += value * self.scales[row];
@@ -112,11 +100,57 @@ impl Packed {
         let rows = tiles.start * TILE..tiles.end * TILE;
         sums.resize(x.tokens() * rows.len(), 0);
         kernel.eights(self.bytes(tiles), self.inner, (&x.q, &x.sums), sums);
-        let (scales, bias) = (&self.scales[rows.clone()], &self.bias[rows.clone()]);
-        let tokens = sums.chunks_exact(rows.len()).zip(out.chunks_exact_mut(rows.len())).zip(&x.scales);
-        kernel.wide(|| {
-            tokens.for_each(|((sums, out), scale)| finished(sums, (scales, bias), *scale, finish, out))
-        });
+        let (scales, bias) = (&self.scales[rows.clone()], &self.bias[rows]);
+        kernel.wide(Finishing { sums, scales, bias, tokens: &x.scales, finish, out });
+    }
+}
+
+/// Sums of tokens to what they stand for.
+struct Finishing<'a> {
+    sums: &'a [i32],   // (tokens, rows)
+    scales: &'a [f32], // (rows)
+    bias: &'a [f32],   // (rows)
+    tokens: &'a [f32], // a scale each
+    finish: Finish,
+    out: &'a mut [f32], // (tokens, rows)
+}
+
+impl Loops for Finishing<'_> {
+    type Made = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let rows = self.scales.len();
+        let tokens = self.sums.chunks_exact(rows).zip(self.out.chunks_exact_mut(rows)).zip(self.tokens);
+        for ((sums, out), scale) in tokens {
+            finished(sums, (self.scales, self.bias), *scale, self.finish, out);
+        }
+    }
+}
+
+/// Where in tiles of `inner` columns a column of a row lies.
+fn place(inner: usize, row: usize, column: usize) -> usize {
+    row / TILE * TILE * inner + column / 4 * 4 * TILE + row % TILE * 4 + column % 4
+}
+
+impl Making {
+    /// A row that is small already.
+    fn take(&mut self, row: usize, stored: Option<(&[u8], f32)>) {
+        let Some((bytes, scale)) = stored else { return };
+        for (column, byte) in bytes.iter().enumerate() {
+            // -128, which no writer of ours makes, would not fit the kernels.
+            self.tiles[place(self.inner, row, column)] = (byte ^ 0x80).max(1);
+        }
+        self.scales[row] = scale;
+    }
+
+    /// Whole numbers of 127ths of the row's largest.
+    fn quantise(&mut self, row: usize, floats: &[f32]) {
+        let mut small = Small::default();
+        small.clear(floats.len());
+        small.push(floats);
+        let bytes: Vec<u8> = small.q.iter().map(|q| q.cast_unsigned()).collect();
+        self.take(row, Some((&bytes[..floats.len()], small.scales[0])));
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::sync::Mutex;
 
-use crate::kernel::TILE;
-
 use super::crew::Crew;
-use super::numbers::Small;
+use super::decode::Asks;
+use super::kv::Halves;
+use super::numbers::{LANES, Small};
 use super::packed::{Finish, Packed};
 use super::{Block, Part, Quick};
 
@@ -16,8 +16,9 @@ const GROUP: usize = 32;
 struct Group {
     /// Position of the first.
     place: usize,
-    x: Vec<f32>,   // (tokens, width)
-    qkv: Vec<f32>, // (tokens, 3 width, filled up)
+    x: Vec<f32>,      // (tokens, width)
+    qkv: Vec<f32>,    // (tokens, 3 width, filled up)
+    halves: Vec<u16>, // (tokens, keys and values)
 }
 
 /// What sees the states between blocks.
@@ -63,7 +64,7 @@ impl Quick {
         let group = |(ids, place): (&[u32], usize)| {
             let mut x = Vec::with_capacity(ids.len() * self.width);
             ids.iter().zip(place..).for_each(|(id, place)| self.embed(*id, place, &mut x));
-            Mutex::new(Group { place, x, qkv: Vec::new() })
+            Mutex::new(Group { place, x, qkv: Vec::new(), halves: Vec::new() })
         };
         part.ids.chunks(GROUP).zip(starts).map(group).collect()
     }
@@ -73,6 +74,11 @@ impl Quick {
         let block = &self.blocks[layer];
         let small = block.norm_1.small(self.kernel, &group.x, self.epsilon);
         self.whole(&block.attend, &small, Finish::Plain, &mut group.qkv);
+        group.halves.clear();
+        for qkv in group.qkv.chunks_exact(block.attend.full()) {
+            let numbers = &qkv[self.width..3 * self.width];
+            self.kernel.wide(Halves { numbers, into: &mut group.halves });
+        }
     }
 
     /// Keys and values into the cache, head by head.
@@ -80,15 +86,13 @@ impl Quick {
         let (width, size) = (self.width, self.heads.size);
         let groups: Vec<_> = groups.iter().filter_map(|group| group.try_lock().ok()).collect();
         let heads: Vec<_> = part.kv.heads_mut(layer).map(Mutex::new).collect();
-        let stride = self.blocks[layer].attend.count() * TILE;
         crew.split(heads.len(), &|number| {
             let Ok(mut head) = heads[number].try_lock() else { return };
+            let here = number * size..(number + 1) * size;
             for group in &groups {
-                for (qkv, place) in group.qkv.chunks_exact(stride).zip(group.place..) {
-                    let part = |which: usize| {
-                        &qkv[which * width + number * size..which * width + (number + 1) * size]
-                    };
-                    head.store(place, self.heads.room, part(1), part(2));
+                for (both, place) in group.halves.chunks_exact(2 * width).zip(group.place..) {
+                    let (keys, values) = both.split_at(width);
+                    head.store(place, self.heads.room, &keys[here.clone()], &values[here.clone()]);
                 }
             }
         });
@@ -104,21 +108,28 @@ impl Quick {
         self.plus(project, &out, &mut group.x);
         let small = block.norm_2.small(self.kernel, &group.x, self.epsilon);
         self.whole(widen, &small, Finish::Gelu, &mut out);
-        let small = self.small(&out, widen.count() * TILE, 4 * self.width);
+        let small = self.small(&out, widen.full(), 4 * self.width);
         self.whole(narrow, &small, Finish::Plain, &mut out);
         self.plus(narrow, &out, &mut group.x);
     }
 
     fn mixed(&self, layer: usize, part: &Part<'_>, group: &Group) -> Vec<f32> {
         let mut mixed = vec![0.0; group.x.len()];
-        let (size, stride) = (self.heads.size, self.blocks[layer].attend.count() * TILE);
-        // Head by head, so that its keys and values stay near.
+        let (size, stride) = (self.heads.size, self.blocks[layer].attend.full());
+        let kv = &*part.kv;
+        // Head by head, so that its keys and values stay near; tokens of the same sixteen positions together.
         for head in 0..self.heads.count {
-            let tokens =
-                mixed.chunks_exact_mut(self.width).zip(group.qkv.chunks_exact(stride)).zip(group.place..);
-            for ((mixed, qkv), place) in tokens {
-                let here = head * size..(head + 1) * size;
-                self.head(part.kv, (layer, head), &qkv[here.clone()], place + 1, &mut mixed[here]);
+            let here = head * size..(head + 1) * size;
+            let tokens = mixed.chunks_exact_mut(self.width).zip(group.qkv.chunks_exact(stride));
+            let asks = tokens.zip(group.place..).map(|((mixed, qkv), place)| Asks {
+                kv,
+                q: &qkv[here.clone()],
+                seen: place + 1,
+                out: &mut mixed[here.clone()],
+            });
+            let mut asks: Vec<Asks<'_>> = asks.collect();
+            for asks in asks.chunk_by_mut(|a, b| (a.seen - 1) / LANES == (b.seen - 1) / LANES) {
+                self.head((layer, head), (asks[0].seen - 1) / LANES * LANES, asks);
             }
         }
         mixed
@@ -126,13 +137,8 @@ impl Quick {
 
     /// All rows of a matrix, for the tokens of a group.
     fn whole(&self, packed: &Packed, x: &Small, finish: Finish, out: &mut Vec<f32>) {
-        out.resize(x.tokens() * packed.count() * TILE, 0.0);
+        out.resize(x.tokens() * packed.full(), 0.0);
         packed.apply(self.kernel, (x, 0..packed.count()), finish, &mut Vec::new(), out);
-    }
-
-    fn plus(&self, packed: &Packed, y: &[f32], x: &mut [f32]) {
-        let tokens = x.chunks_exact_mut(self.width).zip(y.chunks_exact(packed.count() * TILE));
-        tokens.for_each(|(x, y)| x.iter_mut().zip(y).for_each(|(x, y)| *x += y));
     }
 
     /// The final norm, of the last token or, if somebody looks, of all.

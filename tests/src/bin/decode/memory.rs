@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use continuo_inference::kernel::Kernel;
+use continuo_inference::kernel::{Kernel, Loops};
 
 /// Bytes a second that `threads` read together from a stretch of `size` bytes, which they have read before: so caches
 /// that hold it help here as they help a model of that size.
@@ -15,7 +15,7 @@ pub fn rate(threads: usize, size: usize) -> f64 {
         let began = Instant::now();
         std::thread::scope(|scope| {
             for part in data.chunks(part) {
-                scope.spawn(move || black_box(Kernel::best().wide(|| sum(part))));
+                scope.spawn(move || black_box(Kernel::best().wide(Sum(part))));
             }
         });
         best = best.min(began.elapsed().as_secs_f64());
@@ -24,13 +24,19 @@ pub fn rate(threads: usize, size: usize) -> f64 {
 }
 
 /// Many sums side by side, so that only memory is waited for.
-#[inline(always)]
-fn sum(data: &[u64]) -> [u64; 32] {
-    let mut sums = [0_u64; 32];
-    for part in data.as_chunks::<32>().0 {
-        sums.iter_mut().zip(part).for_each(|(sum, x)| *sum = sum.wrapping_add(*x));
+struct Sum<'a>(&'a [u64]);
+
+impl Loops for Sum<'_> {
+    type Made = [u64; 32];
+
+    #[inline(always)]
+    fn run(self) -> [u64; 32] {
+        let mut sums = [0_u64; 32];
+        for part in self.0.as_chunks::<32>().0 {
+            sums.iter_mut().zip(part).for_each(|(sum, x)| *sum = sum.wrapping_add(*x));
+        }
+        sums
     }
-    sums
 }
 
 /// Bytes of memory that this process holds now; 0 where the system does not say.
