@@ -28,7 +28,9 @@ pub fn found() -> Vec<Found> {
         }
     }
     for folder in children(&cache()) {
-        if let Some((name, path)) = repository(&folder).zip(snapshot(&folder, "main").or_else(|| any(&folder))) {
+        if let Some((name, path)) =
+            repository(&folder).zip(snapshot(&folder, "main").or_else(|| any(&folder)))
+        {
             all.push(Found { name, path, cached: true });
         }
     }

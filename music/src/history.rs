@@ -170,7 +170,10 @@ mod tests {
         strike(&mut history, 3.5, 67);
         strike(&mut history, 3.5, 64);
         let held = history.held(Beats(3.75), PIANO);
-        assert_eq!(held.iter().map(|note| (note.key.0, note.len.0)).collect::<Vec<_>>(), [(64, 0.25), (67, 0.25)]);
+        assert_eq!(
+            held.iter().map(|note| (note.key.0, note.len.0)).collect::<Vec<_>>(),
+            [(64, 0.25), (67, 0.25)]
+        );
         assert_eq!(history.notes(Beats(3.75), PIANO).len(), 3);
     }
 

@@ -91,15 +91,16 @@ impl Plugin for Continuo {
         let offline = config.process_mode == ProcessMode::Offline;
         let rate = f64::from(config.sample_rate);
         let mut audio = Audio::new(self.params.clone(), self.view.clone(), audio, rate, offline);
-        let remembered = self.memory.take().filter(|(memory, when)| {
-            !offline && !memory.is_offline() && when.elapsed() < REMEMBERED
-        });
+        let remembered = self
+            .memory
+            .take()
+            .filter(|(memory, when)| !offline && !memory.is_offline() && when.elapsed() < REMEMBERED);
         if let Some(left) = self.left.take() {
             audio.inherit(left, rate, remembered.is_some());
         }
-        let memory = remembered.map(|(memory, _)| memory).unwrap_or_else(|| {
-            Memory::new(self.view.clone(), self.takes.clone(), self.partner.clone())
-        });
+        let memory = remembered
+            .map(|(memory, _)| memory)
+            .unwrap_or_else(|| Memory::new(self.view.clone(), self.takes.clone(), self.partner.clone()));
         self.audio = Some(audio);
         self.worker = Some(Worker::start(worker, memory));
         true

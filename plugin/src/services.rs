@@ -89,7 +89,13 @@ mod tests {
         for here in ["http://127.0.0.1:2011", "http://localhost", "https://[::1]:1/", "http://127.3.2.1/x"] {
             assert!(is_here(here), "{here}");
         }
-        for away in ["http://10.0.0.7:2011", "http://127.0.0.1@evil.org", "http://localhost.evil.org", "http://localhost:x@evil.org", ""] {
+        for away in [
+            "http://10.0.0.7:2011",
+            "http://127.0.0.1@evil.org",
+            "http://localhost.evil.org",
+            "http://localhost:x@evil.org",
+            "",
+        ] {
             assert!(!is_here(away), "{away}");
         }
     }

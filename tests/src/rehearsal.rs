@@ -15,7 +15,6 @@ use continuo_timeline::{
 
 use crate::host::Played;
 
-const EPOCH: Epoch = Epoch(1);
 const BAR: f64 = 4.0;
 
 /// One instance's worker, and where the music stands.
@@ -26,7 +25,7 @@ pub struct Rehearsal {
     pub takes: Arc<TakeStore>,
     /// Who answers.
     pub partner: Arc<PartnerStore>,
-    /// Every note that was planned, in the order in which it came.
+    /// Every note that was planned and not made void, in the order in which it came.
     pub notes: Vec<Note>,
     /// The take that plays.
     pub table: Vec<Note>,
@@ -40,6 +39,11 @@ pub struct Rehearsal {
     /// The grid point that comes next.
     step: u32,
     ticks: u64,
+    epoch: Epoch,
+    /// Until where an answer yields to a player who comes in.
+    answers_until: f64,
+    /// When the player struck a key last.
+    struck: f64,
     audio: Option<AudioSide>,
     worker: Option<Worker>,
 }
@@ -71,6 +75,9 @@ impl Rehearsal {
             offline,
             step: 0,
             ticks: 0,
+            epoch: Epoch(0),
+            answers_until: 0.0,
+            struck: f64::NEG_INFINITY,
             audio: None,
             worker: None,
         };
@@ -80,11 +87,20 @@ impl Rehearsal {
 
     fn start(&mut self, memory: Memory, why: Cut) {
         let (mut audio, side) = link();
-        assert!(audio.send(ToWorker::Epoch { at: self.now(), epoch: EPOCH, why }));
         assert!(audio.send(ToWorker::Settings(self.settings)));
         self.ticks = 0;
         self.audio = Some(audio);
         self.worker = Some(Worker::start(side, memory));
+        self.cut(why);
+    }
+
+    /// A new epoch: what was planned from now on dies unheard.
+    fn cut(&mut self, why: Cut) {
+        let now = self.now();
+        self.epoch = Epoch(self.epoch.0 + 1);
+        self.answers_until = 0.0;
+        self.notes.retain(|note| note.at.0 < now.0);
+        self.send(ToWorker::Epoch { at: now, epoch: self.epoch, why });
     }
 
     /// The host changes its rate: another audio thread for the same instance.
@@ -112,7 +128,7 @@ impl Rehearsal {
 
     /// A momentary parameter.
     pub fn press(&mut self, press: Press) {
-        self.send(ToWorker::Press { at: self.now(), press, epoch: EPOCH });
+        self.send(ToWorker::Press { at: self.now(), press, epoch: self.epoch });
     }
 
     /// Plays until a beat; notes of the score that begin or end before it are struck and let go in their places.
@@ -145,8 +161,16 @@ impl Rehearsal {
     }
 
     fn strike(&mut self, score: &[Played]) {
-        let here = |at: f64| (at * 24.0).round() as i64 == i64::from(self.step);
-        let (at, epoch) = (self.now(), EPOCH);
+        let step = i64::from(self.step);
+        let here = |at: f64| (at * 24.0).round() as i64 == step;
+        let at = self.now();
+        if score.iter().any(|note| here(note.at)) {
+            self.struck = at.0;
+            if at.0 < self.answers_until && !self.settings.mode.plays_along() {
+                self.cut(Cut::Yield);
+            }
+        }
+        let epoch = self.epoch;
         let mut all = Vec::new();
         for note in score {
             let (key, channel) = (Key(note.key), Channel(note.channel));
@@ -173,7 +197,7 @@ impl Rehearsal {
             tempo: Bpm(self.tempo),
             playing: true,
             offline: self.offline,
-            epoch: EPOCH,
+            epoch: self.epoch,
         }));
         self.step += 1;
         self.ticks += 1;
@@ -202,10 +226,21 @@ impl Rehearsal {
     fn take_in(&mut self) {
         while let Some(message) = self.audio.as_mut().and_then(AudioSide::receive) {
             match message {
-                FromWorker::Planned { note, .. } => self.notes.push(note),
-                FromWorker::AnswerEnds { end, .. } => self.ends.push(end.0),
+                FromWorker::Planned { note, epoch } if epoch == self.epoch => self.notes.push(note),
+                FromWorker::AnswerEnds { asked, end, epoch } if epoch == self.epoch => {
+                    self.ends.push(end.0);
+                    self.answers_until = end.0;
+                    // The player came in while the message was under way.
+                    if self.struck > asked.0 && !self.settings.mode.plays_along() {
+                        self.cut(Cut::Yield);
+                    }
+                }
+                FromWorker::Planned { .. } | FromWorker::AnswerEnds { .. } => {}
                 FromWorker::TakeBegin => self.table.clear(),
                 FromWorker::TakeNote(note) => self.table.push(note),
+                FromWorker::Replan { from, epoch } if epoch == self.epoch => {
+                    self.notes.retain(|note| note.at.0 < from.0);
+                }
                 FromWorker::TakeEnd | FromWorker::Replan { .. } => {}
             }
         }

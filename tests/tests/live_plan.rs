@@ -168,7 +168,8 @@ impl Performance {
         match self.random.below(60) {
             0 => into.push((frame, Input::Off { key: Key(99), channel: Channel(3) })),
             1 => into.extend(
-                (0..2048_u32).map(|n| (frame, Input::Controller { channel, number: (n % 128) as u8, value: 0.5 })),
+                (0..2048_u32)
+                    .map(|n| (frame, Input::Controller { channel, number: (n % 128) as u8, value: 0.5 })),
             ),
             2 => into.push((frame, Input::Pedal { channel, down: true })),
             3 => into.push((frame, Input::Pedal { channel, down: false })),

@@ -44,9 +44,10 @@ fn chosen_instruments_play_around_a_file_and_the_file_leaves_them_room() {
     assert_eq!((count(Instrument(0)), count(Instrument::DRUMS), count(BASS)), (12, 16, 0));
     for (part, channel) in [(BASS, 5), (STRINGS, 6)] {
         let own: Vec<_> = rehearsal.notes.iter().filter(|note| note.instrument == part).collect();
-        assert!(own.len() >= 3, "{part:?}: {own:?}");
+        assert!(!own.is_empty(), "{part:?} plays nothing");
         assert!(own.iter().all(|note| note.channel == Channel(channel)), "{own:?}");
     }
+    assert!(rehearsal.notes.len() >= 8, "{:?}", rehearsal.notes);
     assert!(rehearsal.notes.iter().all(|note| [BASS, STRINGS].contains(&note.instrument)));
     // Played as it was, the file has its bass again.
     rehearsal.set(|settings| settings.mode = Mode::Respond);
@@ -71,8 +72,8 @@ fn around_a_loop_it_goes_on_for_as_long_as_the_host_loops() {
     rehearsal.takes.want(path.clone());
     rehearsal.looped = Some((0.0, 8.0));
     rehearsal.play(&[], 40.0);
-    // Without a wrap of what is known it would end four bars after the take.
-    for bar in 1..9 {
+    // The take itself has no more than two bars: without its coming round this would end four bars after them.
+    for bar in 4..9 {
         let bar = f64::from(bar) * 4.0;
         let there = rehearsal.notes.iter().any(|note| (bar..bar + 4.0).contains(&note.at.0));
         assert!(there, "nothing in the bar at {bar}");

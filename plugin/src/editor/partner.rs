@@ -81,7 +81,9 @@ impl PartnerWindow {
             ui.add(token.hint_text("token"));
         });
         ui.checkbox(&mut self.typed.falls_back, "The model here plays while the service does not answer");
-        ui.label(RichText::new("The token stays on this machine; the project keeps the address.").color(QUIET));
+        ui.label(
+            RichText::new("The token stays on this machine; the project keeps the address.").color(QUIET),
+        );
     }
 
     fn choose(&mut self, store: &PartnerStore) -> bool {
@@ -122,9 +124,8 @@ pub fn service(state: &ServiceState) -> Option<(String, egui::Color32)> {
         }
         ServiceState::Gone { why, falls_back: true } => (format!("The model here plays: {why}"), WRONG),
         ServiceState::Gone { why, falls_back: false } => (format!("No answers: {why}"), WRONG),
-        ServiceState::Stranger(address) => (
-            format!("This project wants to play with {address}: press Use in Partner to allow it"),
-            WRONG,
-        ),
+        ServiceState::Stranger(address) => {
+            (format!("This project wants to play with {address}: press Use in Partner to allow it"), WRONG)
+        }
     })
 }

@@ -92,7 +92,9 @@ impl Question {
     /// end where an answer to it is thought of.
     pub fn hold(&mut self, held: Vec<Note>) {
         let start = self.start.0;
-        let holds = |note: &Note| held.iter().any(|one| (one.at, one.key, one.instrument) == (note.at, note.key, note.instrument));
+        let holds = |note: &Note| {
+            held.iter().any(|one| (one.at, one.key, one.instrument) == (note.at, note.key, note.instrument))
+        };
         for note in self.notes.iter_mut().filter(|note| holds(note)) {
             note.len.0 = note.len.0.max(start - note.at.0);
         }
@@ -330,8 +332,11 @@ impl Asking {
         question.start = Beats(until) - back;
         question.end = question.end - back;
         let begins = self.notes.is_empty();
-        question.first_by =
-            if begins { Beats(question.start.0.max(question.first_by.0 - self.put_off)) } else { question.end };
+        question.first_by = if begins {
+            Beats(question.start.0.max(question.first_by.0 - self.put_off))
+        } else {
+            question.end
+        };
         // By now it may have ended; what it was taken for stays.
         question.held.clear();
         let mut recent = recent(&question);
@@ -379,8 +384,12 @@ fn constraints(notes: &[Note], question: &Question, settings: &Settings, frame: 
         phases: groove::phases(played, question.bar.0, ticks_per_beat, settings.grid),
         keys: register(played, settings),
         scale: if settings.in_key { key::scale(&ensemble) } else { 0xFFF },
+        balance: BALANCE,
     }
 }
+
+/// Nats a beat that bring in an instrument that was chosen with others and is silent.
+const BALANCE: f32 = 0.5;
 
 /// Answers go so many semitones beyond what was played: a small model left alone climbs out of its register.
 const BEYOND: u8 = 7;

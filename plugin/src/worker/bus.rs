@@ -73,6 +73,11 @@ impl Player {
         *self.seat.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
     }
 
+    /// Says nothing more until [`Self::say`]: the host has put this instance away.
+    pub fn go_away(&self) {
+        *self.seat.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// What the others played lately.
     pub fn others(&self, tick: &Tick) -> Others {
         let until = if tick.offline { tick.song.0 - BEHIND } else { tick.song.0 };

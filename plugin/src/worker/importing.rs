@@ -61,7 +61,9 @@ fn notes(bytes: &[u8]) -> Result<Vec<TakeNote>, String> {
     notes.sort_by(|a, b| a.at.total_cmp(&b.at).then(a.key.cmp(&b.key)));
     match notes.len() {
         0 => Err("it has no notes".into()),
-        count if count > CAPACITY => Err(format!("it has {count} notes, and {CAPACITY} are the most; cut it")),
+        count if count > CAPACITY => {
+            Err(format!("it has {count} notes, and {CAPACITY} are the most; cut it"))
+        }
         _ => Ok(notes),
     }
 }
@@ -96,8 +98,11 @@ mod tests {
             (24, &[0x90, 43, 70]),
             (24, &[0x89, 36, 0]),
         ]);
-        let all: Vec<_> =
-            notes(&bytes).unwrap().iter().map(|note| (note.at, note.len, note.key, note.instrument)).collect();
+        let all: Vec<_> = notes(&bytes)
+            .unwrap()
+            .iter()
+            .map(|note| (note.at, note.len, note.key, note.instrument))
+            .collect();
         assert_eq!(all, [(0.0, 1.5, 36, 128), (0.0, 0.5, 40, 33), (1.0, 0.25, 43, 33), (1.25, 0.25, 43, 33)]);
     }
 

@@ -152,6 +152,7 @@ fn on_the_wire(prompt: &Prompt, frame: TimeFrame) -> Notes {
             phases: constraints.phases,
             keys: constraints.keys,
             scale: constraints.scale,
+            balance: constraints.balance,
         },
         instruments: prompt.instruments.clone(),
         max_per_onset: prompt.max_per_onset,

@@ -25,9 +25,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::link::WorkerSide;
 use self::engines::Engines;
 use self::mind::Mind;
+use crate::link::WorkerSide;
 use crate::partner::PartnerStore;
 use crate::state::TakeStore;
 use crate::view::View;
@@ -98,10 +98,12 @@ fn run(mut side: WorkerSide, mut memory: Memory, over: &AtomicBool) -> Memory {
         let armed = now.is_armed();
         match worked {
             Ok(true) => {}
+            // A host that renders waits at each tick, also where nothing is to be answered.
+            Ok(false) if now.is_offline() => std::thread::sleep(Duration::from_micros(50)),
             Ok(false) => std::thread::sleep(Duration::from_millis(if armed { 1 } else { 20 })),
             Err(_) => mind = mind.map(Mind::after_defect),
         }
     }
-    memory.0 = mind.map(Box::new);
+    memory.0 = mind.inspect(Mind::put_away).map(Box::new);
     memory
 }

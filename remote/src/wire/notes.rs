@@ -33,11 +33,13 @@ pub struct Limits {
     /// Pitch classes of what is not a drum, a bit each, C lowest.
     #[schema(maximum = 4095)]
     pub scale: u16,
+    /// Nats that an instrument of several gains for each beat that it has been silent, 0 to 2.
+    pub balance: f32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { density: 1.0, phases: None, keys: (0, 127), scale: 0xFFF }
+        Self { density: 1.0, phases: None, keys: (0, 127), scale: 0xFFF, balance: 0.0 }
     }
 }
 

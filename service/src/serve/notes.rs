@@ -170,7 +170,11 @@ fn prompt(asked: &Notes) -> Prompt {
     };
     Prompt {
         history: asked.history.iter().map(event).collect(),
-        held: asked.held.iter().map(|note| (note.onset, Instrument(note.instrument), Key(note.key))).collect(),
+        held: asked
+            .held
+            .iter()
+            .map(|note| (note.onset, Instrument(note.instrument), Key(note.key)))
+            .collect(),
         controls: asked.controls.iter().map(event).collect(),
         start: asked.start,
         end: asked.end,
@@ -180,6 +184,7 @@ fn prompt(asked: &Notes) -> Prompt {
             phases: asked.limits.phases,
             keys: asked.limits.keys,
             scale: asked.limits.scale,
+            balance: asked.limits.balance,
         },
         instruments: asked.instruments.clone(),
         max_per_onset: asked.max_per_onset,

@@ -31,9 +31,8 @@ impl Mind {
         let notes: Vec<Note> = notes.filter(|note| !left.contains(&note.instrument)).collect();
         let placed = placed(&notes, tick, 4.0 * tick.meter.bar().0);
         let wanted: Vec<Instrument> = settings.parts().collect();
-        let (before, controls) = placed
-            .into_iter()
-            .partition(|note| note.at.0 < tick.at.0 && wanted.contains(&note.instrument));
+        let (before, controls) =
+            placed.into_iter().partition(|note| note.at.0 < tick.at.0 && wanted.contains(&note.instrument));
         Around { before, controls }
     }
 }
@@ -84,7 +83,14 @@ mod tests {
 
     fn note(at: f64, instrument: u8) -> Note {
         let (velocity, channel) = (Velocity(80), Channel(0));
-        Note { at: Beats(at), len: Beats(1.0), key: Key(60), velocity, instrument: Instrument(instrument), channel }
+        Note {
+            at: Beats(at),
+            len: Beats(1.0),
+            key: Key(60),
+            velocity,
+            instrument: Instrument(instrument),
+            channel,
+        }
     }
 
     fn tick(at: f64, song: f64, wrap: Option<(f64, f64)>) -> Tick {
@@ -118,7 +124,14 @@ mod tests {
     #[test]
     fn chosen_instruments_of_a_take_are_left_to_the_model_where_others_play() {
         let take = |instruments: &[u8]| {
-            let note = |&instrument: &u8| TakeNote { at: 0.0, len: 1.0, key: 60, velocity: 80, instrument, channel: 0 };
+            let note = |&instrument: &u8| TakeNote {
+                at: 0.0,
+                len: 1.0,
+                key: 60,
+                velocity: 80,
+                instrument,
+                channel: 0,
+            };
             Take { notes: instruments.iter().map(note).collect(), ..Take::default() }
         };
         let settings = |answer| Settings { mode: Mode::Accompany, answer, ..Settings::default() };

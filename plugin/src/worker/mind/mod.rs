@@ -124,6 +124,11 @@ impl Mind {
         next
     }
 
+    /// The audio thread has ended; another may follow.
+    pub fn put_away(&self) {
+        self.player.go_away();
+    }
+
     /// The same mind behind another audio thread, which runs at another rate or in other blocks: what was heard stays.
     pub fn resumed(mut self) -> Self {
         self.unsent.clear();
@@ -156,8 +161,8 @@ impl Mind {
             busy = true;
             self.hear(message, side);
         }
-        self.bring_in();
         self.resend_takes();
+        self.bring_in();
         busy |= self.pump(false, None);
         self.flush(side);
         if self.unsent.is_empty() {

@@ -19,9 +19,10 @@ impl Mind {
         // Where the host waits, time is no reason.
         let needed = NEEDED * tick.tempo.0 / 60.0;
         let near = asking.frontier().0 - tick.at.0 < needed;
+        let gone = asking.maker().is_gone();
         let slow = !tick.offline && near && asking.is_silent(SILENCE);
-        if asking.maker().is_gone() || slow {
-            if slow {
+        if gone || slow {
+            if !gone {
                 self.engines.was_slow();
             }
             self.stood_in_for();
