@@ -171,12 +171,17 @@ impl Ask {
 
     /// The window as tokens, up to the onset of the first note whose length is open.
     pub fn tokens(&self) -> Vec<u32> {
+        self.tokens_of(&self.window, self.offset)
+    }
+
+    fn tokens_of(&self, window: &[Triplet], offset: i32) -> Vec<u32> {
         let anticipates = !self.prompt.controls.is_empty();
         let mut tokens = vec![if anticipates { v::ANTICIPATE } else { v::AUTOREGRESS }];
-        for triplet in &self.window {
+        let open = self.open();
+        for triplet in window {
             let shift = if triplet.control { v::CONTROL_OFFSET } else { 0 };
-            tokens.push(self.time(triplet.onset) + shift);
-            if self.open() == Some(*triplet) {
+            tokens.push(time(triplet.onset, offset) + shift);
+            if open == Some(*triplet) {
                 break;
             }
             let duration = u32::try_from(triplet.duration).unwrap_or(0).min(v::MAX_DUR - 1);
@@ -187,7 +192,7 @@ impl Ask {
 
     /// The token of an onset.
     pub fn time(&self, onset: i32) -> u32 {
-        v::TIME + u32::try_from(onset - self.offset).unwrap_or(0).min(v::MAX_TIME - 1)
+        time(onset, self.offset)
     }
 
     /// The onset of a token.
@@ -212,7 +217,7 @@ impl Ask {
 
     /// When the window is full it moves on: a quarter is let go, and time is counted from a new bar line.
     pub fn make_room(&mut self, model: &Model) {
-        let most = (model.positions() - 1) / 3;
+        let most = most(model);
         if self.window.len() < most && self.now - self.offset < MOST_SPAN {
             return;
         }
@@ -220,13 +225,39 @@ impl Ask {
         self.window.drain(..self.window.len() - keep);
         let oldest = self.now - MOST_SPAN * 3 / 4;
         self.window.retain(|triplet| triplet.onset >= oldest);
-        let bar = match model.frame() {
-            TimeFrame::Beats { ticks_per_beat } => i32::try_from(ticks_per_beat * 4).unwrap_or(192),
-            TimeFrame::Seconds => 1,
-        };
-        let first = self.window.iter().map(|t| t.onset).min().unwrap_or(self.now);
-        self.offset = first.div_euclid(bar) * bar;
+        self.offset = bar_line(&self.window, model).unwrap_or_else(|| bar_before(self.now, model));
     }
+
+    /// What the window's tokens will begin with once it has moved on, if that is near.
+    pub fn soon(&self, model: &Model) -> Option<Vec<u32>> {
+        let most = most(model);
+        let kept = self.window.get(most - most * 3 / 4..).filter(|_| self.window.len() + most / 4 >= most)?;
+        Some(self.tokens_of(kept, bar_line(kept, model)?))
+    }
+}
+
+/// Triplets that a window has room for.
+fn most(model: &Model) -> usize {
+    (model.positions() - 1) / 3
+}
+
+/// The bar line at or before the first onset.
+fn bar_line(window: &[Triplet], model: &Model) -> Option<i32> {
+    window.iter().map(|triplet| bar_before(triplet.onset, model)).min()
+}
+
+/// The bar line at or before an onset.
+fn bar_before(onset: i32, model: &Model) -> i32 {
+    let bar = match model.frame() {
+        TimeFrame::Beats { ticks_per_beat } => i32::try_from(ticks_per_beat * 4).unwrap_or(192),
+        TimeFrame::Seconds => 1,
+    };
+    onset.div_euclid(bar) * bar
+}
+
+/// The token of an onset in a window whose tick 0 is `offset`.
+fn time(onset: i32, offset: i32) -> u32 {
+    v::TIME + u32::try_from(onset - offset).unwrap_or(0).min(v::MAX_TIME - 1)
 }
 
 fn triplet(event: &Event, control: bool) -> Triplet {

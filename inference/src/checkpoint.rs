@@ -169,7 +169,8 @@ impl<'a> Checkpoint<'a> {
         Ok(Self { path: path.into(), config, tensors, prefix, compact })
     }
 
-    fn fail(&self, what: String) -> Error {
+    /// An error that names it.
+    pub fn fail(&self, what: String) -> Error {
         Error::Checkpoint { path: self.path.clone(), what }
     }
 

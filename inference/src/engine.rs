@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use continuo_timeline::Event;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, unbounded};
@@ -43,7 +43,7 @@ pub struct Answer {
 /// What an engine is asked.
 pub(crate) enum Job {
     /// An answer.
-    Answer { prompt: Prompt, out: Sender<Step>, alive: Weak<()> },
+    Answer { prompt: Prompt, by: Option<Instant>, out: Sender<Step>, alive: Weak<()> },
     /// Only computes the prompt, if nothing else is to do.
     Prepare(Prompt),
 }
@@ -81,9 +81,15 @@ impl Engine {
 
     /// Asks for an answer.
     pub fn answer(&self, prompt: Prompt) -> Answer {
+        self.answer_by(prompt, None)
+    }
+
+    /// Asks for an answer whose first notes are needed at a moment. What is needed earlier is computed first, what has no
+    /// such moment last.
+    pub fn answer_by(&self, prompt: Prompt, by: Option<Instant>) -> Answer {
         let (out, notes) = unbounded();
         let life = Arc::new(());
-        let job = Job::Answer { prompt, out, alive: Arc::downgrade(&life) };
+        let job = Job::Answer { prompt, by, out, alive: Arc::downgrade(&life) };
         let sent = self.asks.as_ref().is_some_and(|asks| self.thread.is_some() && asks.send(job).is_ok());
         Answer { notes, over: !sent, _life: life }
     }

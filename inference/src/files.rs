@@ -58,6 +58,30 @@ impl Files {
         Ok(Self { path: path.into(), config: Some(text(&path.join("config.json"))?), parts })
     }
 
+    /// Text of its config, if that is a file of its own.
+    pub fn config(&self) -> Option<&str> {
+        self.config.as_deref()
+    }
+
+    /// The files that hold tensors.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.parts.iter().map(|(path, _)| path.as_path())
+    }
+
+    /// Bytes of all of them.
+    pub fn bytes(&self) -> u64 {
+        self.parts.iter().map(|(_, map)| map.len() as u64).sum()
+    }
+
+    /// Gives back the memory of what was read so far; what is looked at again is read again.
+    pub fn forget(&self) {
+        #[cfg(unix)]
+        for (_, map) in &self.parts {
+            // SAFETY: the pages are those of a file, mapped read only: they come again as they were.
+            let _ = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+        }
+    }
+
     /// Its tensors by name.
     pub fn checkpoint(&self) -> Result<Checkpoint<'_>, Error> {
         match (&self.config, self.parts.first()) {

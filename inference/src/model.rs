@@ -6,13 +6,15 @@
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Error;
 use crate::checkpoint::{Checkpoint, Config};
 use crate::files::Files;
-use crate::kernel::Kernel;
+use crate::kernel::{Bits, Kernel};
 use crate::plain::{Plain, PlainCache};
-use crate::quick::{Kv, MOST_DECODED, Part, Quick};
+use crate::quick::{Kv, MOST_DECODED, Part, Quick, Source};
+use crate::shelf::Shelf;
 
 /// What a tick of the model's time is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +33,11 @@ pub enum TimeFrame {
 pub enum Precision {
     /// As they are: what the reference computes, to a few units in the last place.
     Exact,
-    /// As int8, with the kernel and the threads that suit this machine: what players hear.
+    /// As int8, with the kernel and the threads that suit this machine: what players hear. The weights between the
+    /// embeddings as int4 if the variable `CONTINUO_BITS` is 4: faster where memory is slow, and less exact.
     Quick,
-    /// As int8 with this kernel and so many threads.
-    With(Kernel, usize),
+    /// With this kernel, so many threads, and so many bits between the embeddings.
+    With(Kernel, usize, Bits),
 }
 
 /// Weights of one model. Immutable, shared by all sessions.
@@ -44,11 +47,18 @@ pub struct Model {
     config: Config,
     rows: usize,
     weights: Weights,
+    computed: AtomicU64,
 }
 
 enum Weights {
     Plain(Box<Plain>),
     Quick(Box<Quick>),
+}
+
+impl From<Quick> for Weights {
+    fn from(quick: Quick) -> Self {
+        Self::Quick(Box::new(quick))
+    }
 }
 
 /// Keys and values of the tokens so far; made once, never grown.
@@ -107,9 +117,17 @@ impl Model {
         Self::load_as(path, Precision::Exact)
     }
 
-    /// The same, held as `precision` says.
+    /// The same, held as `precision` says; small weights of a folder are kept on the user's shelf.
     pub fn load_as(path: &Path, precision: Precision) -> Result<Arc<Self>, Error> {
-        Self::build(&Files::read(path)?.checkpoint()?, &stem(path), precision)
+        Self::load_from(path, precision, &Shelf::usual())
+    }
+
+    /// The same, with small weights kept on this shelf.
+    pub fn load_from(path: &Path, precision: Precision, shelf: &Shelf) -> Result<Arc<Self>, Error> {
+        let files = Files::read(path)?;
+        // A compact file holds small weights already, and is soon read.
+        let shelf = files.config().map(|_| (shelf, &files));
+        Self::build(&files.checkpoint()?, &stem(path), precision, shelf)
     }
 
     /// A compact file that is in memory already, to be played.
@@ -119,15 +137,22 @@ impl Model {
 
     /// The same, held as `precision` says.
     pub fn from_compact_as(bytes: &[u8], precision: Precision) -> Result<Arc<Self>, Error> {
-        Self::build(&Checkpoint::compact(Path::new("the built-in model"), bytes)?, "default", precision)
+        Self::build(&Checkpoint::compact(Path::new("the built-in model"), bytes)?, "default", precision, None)
     }
 
-    fn build(from: &Checkpoint<'_>, fallback: &str, precision: Precision) -> Result<Arc<Self>, Error> {
+    fn build(
+        from: &Checkpoint<'_>,
+        fallback: &str,
+        precision: Precision,
+        shelf: Option<(&Shelf, &Files)>,
+    ) -> Result<Arc<Self>, Error> {
         let own = from.config.continuo.as_ref();
         let weights = match precision {
             Precision::Exact => Weights::Plain(Box::new(Plain::read(from)?)),
-            Precision::Quick => Weights::Quick(Box::new(Quick::read(from, Kernel::best(), threads())?)),
-            Precision::With(kernel, threads) => Weights::Quick(Box::new(Quick::read(from, kernel, threads)?)),
+            Precision::Quick => Self::quick(from, bits(), shelf)?.with(Kernel::best(), threads()).into(),
+            Precision::With(kernel, threads, bits) => {
+                Self::quick(from, bits, shelf)?.with(kernel, threads).into()
+            }
         };
         Ok(Arc::new(Self {
             name: own
@@ -142,8 +167,22 @@ impl Model {
             },
             rows: from.rows()?,
             weights,
+            computed: AtomicU64::new(0),
             config: from.config.clone(),
         }))
+    }
+
+    fn quick(from: &Checkpoint<'_>, bits: Bits, shelf: Option<(&Shelf, &Files)>) -> Result<Quick, Error> {
+        let kept = shelf.map(|(shelf, files)| shelf.weights(files, from, bits)).transpose()?;
+        let forget = || shelf.iter().for_each(|(_, files)| files.forget());
+        let anew = Source::Checkpoint(from, &forget);
+        let mut source = kept.flatten().map_or(anew, |kept| Source::Packed(from, kept));
+        Quick::read(&mut source, from, bits)
+    }
+
+    /// Whether its weights lie in a file that other processes share: see [`Shelf`].
+    pub fn is_shared(&self) -> bool {
+        matches!(&self.weights, Weights::Quick(quick) if quick.is_shared())
     }
 
     /// Its name, from the config or the file.
@@ -201,6 +240,7 @@ impl Model {
     /// tokens in all. A state for each. `None`, and the caches as before, if `wanted` said no meanwhile.
     pub fn feed_all(&self, feeds: &mut [Feed<'_>], wanted: &dyn Fn() -> bool) -> Option<Vec<Vec<f32>>> {
         let mut states = vec![Vec::new(); feeds.len()];
+        let before: usize = feeds.iter().map(|feed| feed.cache.len()).sum();
         let sound = |feed: &Feed<'_>| {
             let room = self.positions().saturating_sub(feed.cache.len());
             (1..=room).contains(&feed.ids.len()) && feed.ids.iter().all(|&id| (id as usize) < self.rows)
@@ -226,7 +266,14 @@ impl Model {
                 }
             }
         }
+        let after: usize = feeds.iter().map(|feed| feed.cache.len()).sum();
+        self.computed.fetch_add((after - before) as u64, Ordering::Relaxed);
         Some(states)
+    }
+
+    /// Tokens that were put into caches so far: what the model has done, whatever time it took.
+    pub fn computed(&self) -> u64 {
+        self.computed.load(Ordering::Relaxed)
     }
 
     /// Caches that [`Self::feed_all`] steps together, a token each.
@@ -271,6 +318,14 @@ fn threads() -> usize {
     let most = std::env::var("CONTINUO_THREADS").ok().and_then(|text| text.parse().ok());
     let here = std::thread::available_parallelism().map_or(1, usize::from);
     most.unwrap_or(2_usize).clamp(1, here)
+}
+
+/// Bits of weights, as the environment says.
+fn bits() -> Bits {
+    match std::env::var("CONTINUO_BITS").as_deref() {
+        Ok("4") => Bits::Four,
+        _ => Bits::Eight,
+    }
 }
 
 /// A model's name from where it lies; in a cache of the Hugging Face Hub that is the repository's.

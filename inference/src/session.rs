@@ -33,6 +33,12 @@ pub struct Session {
     mark: Vec<f32>,
     /// Whether only the prompt is computed.
     only_prompt: bool,
+    /// The tokens that the window says, the last time it was looked at.
+    aim: Vec<u32>,
+    /// Where the window is laid out anew before it moves on, and the tokens there.
+    spare: Option<(Cache, Vec<u32>)>,
+    /// What is to be laid out there.
+    soon: Vec<u32>,
 }
 
 /// What a session does next.
@@ -76,14 +82,72 @@ impl Session {
     pub fn new(model: Arc<Model>) -> Self {
         let cache = model.cache();
         let (cached, state, mark) = (Vec::new(), Vec::new(), Vec::new());
-        Self { model, cache, cached, state, ask: None, stage: Stage::Lay, mark, only_prompt: false }
+        Self {
+            model,
+            cache,
+            cached,
+            state,
+            ask: None,
+            stage: Stage::Lay,
+            mark,
+            only_prompt: false,
+            aim: Vec::new(),
+            spare: None,
+            soon: Vec::new(),
+        }
     }
 
     /// How many tokens of `prompt` need no computing here.
     pub(crate) fn shares(&self, prompt: &Prompt) -> usize {
         let Ok(mut ask) = Ask::new(prompt.clone()) else { return 0 };
         ask.make_room(&self.model);
-        self.cached.iter().zip(ask.tokens()).take_while(|(a, b)| *a == b).count()
+        same(&self.cached, &ask.tokens())
+    }
+
+    /// How many tokens of what another wants need no computing here.
+    pub(crate) fn shares_with(&self, aim: &[u32]) -> usize {
+        same(&self.cached, aim)
+    }
+
+    /// The tokens that it wants to have in its cache, and how many of them it has.
+    pub(crate) fn aim(&self) -> (&[u32], usize) {
+        (&self.aim, same(&self.cached, &self.aim))
+    }
+
+    /// The first `tokens` of what it holds, for another session.
+    pub(crate) fn lend(&mut self, tokens: usize) -> (Cache, Vec<u32>) {
+        let mut cache = self.cache.fork();
+        cache.truncate(tokens);
+        (cache, self.cached[..tokens].to_vec())
+    }
+
+    /// Takes what another holds instead of its own.
+    pub(crate) fn borrow(&mut self, (cache, tokens): (Cache, Vec<u32>)) {
+        (self.cache, self.cached) = (cache, tokens);
+        self.state.clear();
+    }
+
+    /// Some of the tokens that its window will have once it has moved on, and a cache for them, if that is near:
+    /// to be computed beside other things, so that nothing waits then. [`Self::fed_ahead`] is told.
+    pub(crate) fn soon(&self, most: usize) -> Vec<u32> {
+        let done = self.spare.as_ref().map_or(0, |(_, tokens)| same(tokens, &self.soon));
+        self.soon.iter().skip(done).take(most).copied().collect()
+    }
+
+    /// Both caches: for what it wants, and for what it will want soon.
+    pub(crate) fn caches(&mut self) -> (&mut Cache, &mut Cache) {
+        let (spare, tokens) = self.spare.get_or_insert_with(|| (self.model.cache(), Vec::new()));
+        let done = same(tokens, &self.soon);
+        spare.truncate(done);
+        tokens.truncate(done);
+        (&mut self.cache, spare)
+    }
+
+    /// Tokens of [`Self::soon`] were put into the second cache.
+    pub(crate) fn fed_ahead(&mut self, ids: &[u32]) {
+        if let Some((_, tokens)) = &mut self.spare {
+            tokens.extend(ids);
+        }
     }
 
     /// Sets the prompt. Tokens that it shares with what the session holds are not computed again.
@@ -97,6 +161,7 @@ impl Session {
         self.ask = Some(Ask::new(prompt)?);
         self.stage = Stage::Lay;
         self.only_prompt = false;
+        self.soon.clear();
         Ok(())
     }
 
@@ -154,10 +219,12 @@ impl Session {
                 Stage::Lay => {
                     ask.take_controls();
                     ask.make_room(&self.model);
-                    let ahead = self.ahead(&ask.tokens());
+                    self.aim = ask.tokens();
+                    let ahead = self.ahead();
                     if !ahead.is_empty() {
                         return Want::Tokens(ahead);
                     }
+                    self.soon = ask.soon(&self.model).unwrap_or_default();
                     if self.only_prompt {
                         return Want::Over;
                     }
@@ -189,14 +256,26 @@ impl Session {
         }
     }
 
-    /// The tokens of a window that the cache lacks, a part of them; what it has over is forgotten.
-    fn ahead(&mut self, tokens: &[u32]) -> Vec<u32> {
-        let mut same = self.cached.iter().zip(tokens).take_while(|(a, b)| a == b).count();
-        if same == tokens.len() && (same != self.cached.len() || self.state.is_empty()) {
-            same = same.saturating_sub(1); // the state belongs to the last token computed
+    /// The tokens of the window that the cache lacks, a part of them; what it has over is forgotten.
+    fn ahead(&mut self) -> Vec<u32> {
+        let tokens = std::mem::take(&mut self.aim);
+        let mut here = same(&self.cached, &tokens);
+        if let Some((cache, laid)) = &mut self.spare
+            && same(laid, &tokens) > here
+        {
+            // The window has moved on, and its new beginning was laid out before.
+            std::mem::swap(cache, &mut self.cache);
+            std::mem::swap(laid, &mut self.cached);
+            self.state.clear();
+            here = same(&self.cached, &tokens);
         }
-        self.forget(same);
-        tokens[same..].iter().take(PART).copied().collect()
+        if here == tokens.len() && (here != self.cached.len() || self.state.is_empty()) {
+            here = here.saturating_sub(1); // the state belongs to the last token computed
+        }
+        self.forget(here);
+        let lacks = tokens[here..].iter().take(PART).copied().collect();
+        self.aim = tokens;
+        lacks
     }
 
     fn forget(&mut self, from: usize) {
@@ -413,4 +492,9 @@ impl Session {
         let index = choose(&logits, &ask.prompt.sampling, u).ok_or(Error::NotFinite)?;
         rows.iter().cloned().flatten().nth(index).ok_or(Error::NotFinite)
     }
+}
+
+/// How many tokens two lists begin with alike.
+fn same(a: &[u32], b: &[u32]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }

@@ -4,11 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 pub use continuo_inference::library::folder;
 use continuo_inference::library::{self, Found};
-use continuo_inference::{Model, Precision, TimeFrame};
+use continuo_inference::{Model, Precision, Shelf, TimeFrame};
 use serde_json::{Value, json};
 
 use crate::hub::{self, Cache, Name};
@@ -33,6 +33,13 @@ pub enum Models {
         /// Its name, as `list` shows it, or as `fetch` takes it.
         name: String,
     },
+    /// Small weights that were made of checkpoints and are kept, so that the next load is quick. CONTINUO_CACHE names
+    /// another folder than the user's caches; empty, nothing is kept.
+    Cache {
+        /// Delete them: they are made anew when they are wanted.
+        #[arg(long)]
+        clear: bool,
+    },
     /// What a model is: its shape, its time frame, its files.
     Info {
         /// Its name, or a path.
@@ -56,9 +63,24 @@ impl Models {
                 hub::fetch(&Name::parse(name)?)
             }
             Self::Path { name } => Ok(json!({ "name": name, "path": resolve(name)? })),
+            Self::Cache { clear } => cache(*clear),
             Self::Info { name } => info(name),
         }
     }
+}
+
+/// What is kept; then nothing, if it is to be cleared.
+fn cache(clear: bool) -> Result<Value> {
+    let shelf = Shelf::usual();
+    let Some(folder) = shelf.folder() else {
+        bail!("nothing is kept: CONTINUO_CACHE is empty, or there is no home folder");
+    };
+    let kept: Vec<Value> =
+        shelf.list().into_iter().map(|one| json!({ "path": one.path, "bytes": one.bytes })).collect();
+    if clear {
+        shelf.clear().with_context(|| format!("cannot clear {}", folder.display()))?;
+    }
+    Ok(json!({ "folder": folder, (if clear { "cleared" } else { "kept" }): kept }))
 }
 
 /// The model of `--model`, to be played: in small whole numbers, on all processors.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use continuo_inference::kernel::Kernel;
+use continuo_inference::kernel::{Bits, Kernel};
 use continuo_inference::{Feed, Model, Precision, vocabulary as v};
 
 fn model(precision: Precision) -> Arc<Model> {
@@ -26,11 +26,15 @@ fn state(model: &Model, ids: &[u32], part: usize) -> Vec<f32> {
 
 #[test]
 fn neither_parts_nor_threads_nor_neighbours_change_a_bit() {
+    [Bits::Eight, Bits::Four].into_iter().for_each(nothing_changes_a_bit);
+}
+
+fn nothing_changes_a_bit(bits: Bits) {
     let ids = ids(60);
     let best = Kernel::best();
-    let expected = state(&model(Precision::With(best, 1)), &ids, ids.len());
+    let expected = state(&model(Precision::With(best, 1, bits)), &ids, ids.len());
     for threads in [1, 2, 3] {
-        let model = model(Precision::With(best, threads));
+        let model = model(Precision::With(best, threads, bits));
         for part in [1, 3, 8, 9, 40, 181] {
             assert_eq!(state(&model, &ids, part), expected, "{threads} threads, parts of {part}");
         }
@@ -51,7 +55,7 @@ fn neither_parts_nor_threads_nor_neighbours_change_a_bit() {
 
 #[test]
 fn forks_go_their_own_ways_and_change_no_bit() {
-    let model = model(Precision::With(Kernel::best(), 2));
+    let model = model(Precision::With(Kernel::best(), 2, Bits::Eight));
     let ids = ids(60);
     for shared in [5, 16, 90, 96] {
         let mut caches = vec![model.cache()];
@@ -84,7 +88,7 @@ fn kernels_agree_and_the_exact_model_is_near() {
     let exact = model(Precision::Exact);
     let theirs = exact.logits(&state(&exact, &ids, 16), 0..v::VOCABULARY);
     let of = |kernel: Kernel| {
-        let model = model(Precision::With(kernel, 2));
+        let model = model(Precision::With(kernel, 2, Bits::Eight));
         model.logits(&state(&model, &ids, 16), 0..v::VOCABULARY)
     };
     let ours = of(Kernel::best());
@@ -93,6 +97,10 @@ fn kernels_agree_and_the_exact_model_is_near() {
         assert!(far(&of(kernel), &ours) < 0.15, "{kernel:?}: {}", far(&of(kernel), &ours));
     }
     assert!(far(&ours, &theirs) < 1.0, "{} from the exact model", far(&ours, &theirs));
+    let four = model(Precision::With(Kernel::best(), 2, Bits::Four));
+    let four = four.logits(&state(&four, &ids, 16), 0..v::VOCABULARY);
+    let mean = four.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).sum::<f32>() / theirs.len() as f32;
+    assert!(far(&four, &ours) > 0.0 && mean < 0.5, "{mean} from the exact model on average");
     assert_eq!(ours.len(), theirs.len());
 }
 

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use crate::bundle;
+use crate::counts;
 use crate::run::{must, program, root, target, works};
 
 /// What is measured.
@@ -22,10 +23,19 @@ pub enum Bench {
     },
     /// The engine: loading, prompts, tokens a second, against this machine's memory.
     Decode {
-        /// `default`: the model in the box; `small`: Stanford's smallest shape, weights made up (half a gigabyte); `all`.
-        #[arg(default_value = "all", value_parser = ["all", "default", "small"])]
-        shape: String,
+        /// `default`: the model in the box; `small`: Stanford's smallest shape, weights made up (half a gigabyte); else both.
+        #[arg(value_parser = ["default", "small"])]
+        shape: Option<String>,
+        /// The small shape beside CTranslate2, llama.cpp, ONNX Runtime and Hugging Face, which are installed from PyPI
+        /// into target/bench/peers.
+        #[arg(long)]
+        peers: bool,
+        /// What the program itself takes: `-- --rounds 3 --threads 2`, and of the peers `--batch 1 --peer onnx`.
+        #[arg(last = true)]
+        more: Vec<String>,
     },
+    /// Instructions of a token, counted by valgrind: what no neighbour disturbs.
+    Counts,
     /// Fifty answers of the model against chance; fails if it is not clearly better.
     Model,
 }
@@ -46,7 +56,9 @@ pub fn bench(what: Bench) -> Result<()> {
             run.arg(script).arg(bundled.join("Continuo.vst3")).arg(target().join("jack"));
             must(run.arg(minutes.to_string()).arg(tracks.to_string()))
         }
-        Bench::Decode { shape } => must(tool("decode").arg(shape)),
+        Bench::Decode { peers: true, more, .. } => must(tool("decode").arg("peers").args(more)),
+        Bench::Decode { shape, more, .. } => must(tool("decode").arg("engine").args(shape).args(more)),
+        Bench::Counts => counts::counts(),
         Bench::Model => must(&mut tool("gates")),
     }
 }

@@ -6,6 +6,7 @@
 
 mod bench;
 mod bundle;
+mod counts;
 mod demo;
 mod doctor;
 mod info;

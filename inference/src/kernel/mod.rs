@@ -28,6 +28,34 @@ pub const OFFSET: i32 = 128;
 /// Columns of four-bit weights that share a scale.
 pub const GROUP: usize = 32;
 
+/// Columns of four-bit weights that lie together: see [`Kernel::fours`].
+pub const BLOCK: usize = 4 * GROUP;
+
+/// Bytes of a tile's block: a scale of a byte for each row and group, then the weights.
+pub const BLOCK_BYTES: usize = TILE * 4 + TILE * BLOCK / 2;
+
+/// What a four-bit weight of -8 … 7 is stored with added.
+pub const OFFSET_4: i32 = 8;
+
+/// Bits of a weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bits {
+    /// A byte, and a scale for each row.
+    Eight,
+    /// Half a byte, and a scale for each [`GROUP`] of columns.
+    Four,
+}
+
+impl Bits {
+    /// Bytes of a tile of `inner` columns.
+    pub fn tile(self, inner: usize) -> usize {
+        match self {
+            Self::Eight => TILE * inner,
+            Self::Four => inner / BLOCK * BLOCK_BYTES,
+        }
+    }
+}
+
 /// Instructions that products are made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kernel {
@@ -95,6 +123,33 @@ impl Kernel {
             Self::NeonDot => unsafe { neon::eights(tiles, inner, x.x, out) },
             #[allow(unreachable_patterns)] // kernels of other processors
             _ => portable::eights(tiles, inner, x.x, out),
+        }
+    }
+
+    /// The same with weights of four bits, `inner` a multiple of [`BLOCK`]; `groups` are the sums of each [`GROUP`] of a
+    /// token's activations.
+    ///
+    /// ```text
+    /// block:   | scales of groups 0 and 1 | scales of groups 2 and 3 | weights of both | weights of both |
+    /// scales:  | row 0: group 0, group 1 | row 1: … |                                  a byte with a sign each
+    /// weights: | row 0: c0 c1 c2 c3 | row 1: … |, eight times;  a byte: a column of the first group below, the same
+    ///                                                           column of the second group above
+    /// ```
+    /// A sum is that of each group by its scale, all of it whole numbers.
+    pub fn fours(self, tiles: &[u8], inner: usize, (x, groups): (&[i8], &[i32]), out: &mut [i32]) {
+        check_fours(tiles.len(), inner, (x.len(), groups.len()), out.len());
+        let x = Tokens { x, sums: groups };
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: `here` gives these only where the processor has them; the sizes are checked above.
+            Self::Avx2 | Self::AvxVnni => unsafe { avx2::fours(tiles, inner, x, out) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Self::Avx512Vnni => unsafe { avx512::fours(tiles, inner, x, out) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: as above.
+            Self::NeonDot => unsafe { neon::fours(tiles, inner, x.x, out) },
+            _ => portable::fours(tiles, inner, x.x, out),
         }
     }
 
@@ -176,6 +231,15 @@ fn check(tiles: usize, inner: usize, (x, sums): (usize, usize), out: usize) {
     assert_eq!(tiles / inner * sums, out, "sums");
 }
 
+/// The same for weights of four bits.
+fn check_fours(tiles: usize, inner: usize, (x, groups): (usize, usize), out: usize) {
+    assert!(inner > 0 && inner.is_multiple_of(BLOCK), "{inner} columns, not a multiple of {BLOCK}");
+    let size = inner / BLOCK * BLOCK_BYTES;
+    assert!(tiles.is_multiple_of(size) && x.is_multiple_of(inner), "{tiles} bytes, {x} activations");
+    assert_eq!(x, groups * GROUP, "sums of activations");
+    assert_eq!(tiles / size * TILE * (x / inner), out, "sums");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,6 +285,51 @@ mod tests {
                 kernel.eights(&tiles, inner, (&x, &sums(&x, inner)), &mut out);
                 assert_eq!(out, expected, "{kernel:?}, {rows} rows of {inner}, {tokens} tokens");
             }
+        }
+    }
+
+    /// The definition of [`Kernel::fours`].
+    fn fours_by_definition(tiles: &[u8], inner: usize, x: &[i8]) -> Vec<i32> {
+        let size = inner / BLOCK * BLOCK_BYTES;
+        let weight = |tile: &[u8], row: usize, column: usize| {
+            let block = &tile[column / BLOCK * BLOCK_BYTES..][..BLOCK_BYTES];
+            let (pair, within) = (column % BLOCK / (2 * GROUP), column % (2 * GROUP));
+            let (group, column) = (within / GROUP, within % GROUP);
+            let scale = i32::from(block[pair * 2 * TILE + row * 2 + group] as i8);
+            let byte = block[4 * TILE + pair * 8 * 64 + column / 4 * 64 + row * 4 + column % 4];
+            (i32::from(byte >> (4 * group) & 15) - OFFSET_4) * scale
+        };
+        let mut out = Vec::new();
+        for x in x.chunks(inner) {
+            for tile in tiles.chunks(size) {
+                let one = |row, column: usize| weight(tile, row, column) * i32::from(x[column]);
+                out.extend((0..TILE).map(|row| (0..inner).map(|column| one(row, column)).sum::<i32>()));
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn every_kernel_gives_the_same_sums_of_four_bits() {
+        for (tiles, inner, tokens) in [(1, 128, 1), (2, 256, 2), (3, 384, 3), (5, 128, 9), (2, 768, 21)] {
+            let weights = bytes(tiles * inner / BLOCK * BLOCK_BYTES, 3);
+            let x: Vec<i8> = bytes(tokens * inner, 7).into_iter().map(|b| (b as i8).max(-127)).collect();
+            same_fours(&weights, inner, &x);
+        }
+        for (scale, weight, x) in
+            [(127_i8, 0_u8, 127_i8), (-127, 0xff, -127), (127, 0xff, 127), (-127, 0, -127)]
+        {
+            let block: Vec<u8> = [vec![scale as u8; 4 * TILE], vec![weight; BLOCK_BYTES - 4 * TILE]].concat();
+            same_fours(&block.repeat(24), 24 * BLOCK, &[x; 24 * BLOCK]);
+        }
+    }
+
+    fn same_fours(weights: &[u8], inner: usize, x: &[i8]) {
+        let expected = fours_by_definition(weights, inner, x);
+        for kernel in Kernel::here() {
+            let mut out = vec![0; expected.len()];
+            kernel.fours(weights, inner, (x, &sums(x, GROUP)), &mut out);
+            assert_eq!(out, expected, "{kernel:?}, {inner} columns, {} tokens", x.len() / inner);
         }
     }
 

@@ -2,23 +2,33 @@
 //! any moment.
 //!
 //! Work is claimed in small chunks. A thread that has nothing to do spins for a bounded time and then sleeps.
-//! The caller works too; with no other thread it does everything itself.
+//! The caller works too; with no other thread it does everything itself. Others never stand on the caller's processor, and
+//! while they are late the caller does alone what it would have to wait for.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use super::product::Product;
-use crate::priority;
+use crate::{priority, processor};
 
 /// Looks for work before a thread sleeps: some tenths of a millisecond.
 const LOOKS: u32 = 20_000;
+
+/// Looks at a split before the others are late.
+const PATIENCE: u32 = 2_000;
+
+/// Splits that the caller does alone after others were late: some steps of a model.
+const ALONE: u32 = 64;
 
 /// Threads, the caller's included.
 pub struct Crew {
     shared: Arc<Shared>,
     mates: Vec<JoinHandle<()>>,
+    /// Splits that the caller still does alone.
+    alone: AtomicU32,
 }
 
 struct Shared {
@@ -28,6 +38,8 @@ struct Shared {
     /// Which threads sleep.
     asleep: Vec<AtomicBool>,
     closing: AtomicBool,
+    /// The processor that the caller was on when it posted the newest job, or one that there is not.
+    caller: AtomicUsize,
 }
 
 #[derive(Clone)]
@@ -63,13 +75,14 @@ impl Crew {
             job: Mutex::new(Job::Nothing),
             asleep: (0..others).map(|_| AtomicBool::new(false)).collect(),
             closing: AtomicBool::new(false),
+            caller: AtomicUsize::new(usize::MAX),
         });
         let mates = (0..others).filter_map(|number| {
             let shared = Arc::clone(&shared);
             let named = std::thread::Builder::new().name(format!("continuo-crew-{number}"));
             named.spawn(move || shared.serve(number)).ok()
         });
-        Self { mates: mates.collect(), shared }
+        Self { mates: mates.collect(), shared, alone: AtomicU32::new(0) }
     }
 
     /// Threads, the caller's included.
@@ -85,9 +98,25 @@ impl Crew {
         product.work(0);
     }
 
+    /// What came out of a product, once others had their chance.
+    pub fn result<'a>(&self, product: &'a Product) -> Cow<'a, [f32]> {
+        let result = product.result();
+        if matches!(result, Cow::Owned(_)) {
+            self.alone.store(ALONE, Ordering::Relaxed);
+        }
+        result
+    }
+
+    /// Whether the caller has to do the next split alone.
+    fn is_alone(&self) -> bool {
+        let alone = self.alone.load(Ordering::Relaxed);
+        self.alone.store(alone.saturating_sub(1), Ordering::Relaxed);
+        self.mates.is_empty() || alone > 0
+    }
+
     /// `work` with each number below `count`, once each, in any order on any thread.
     pub fn split(&self, count: usize, work: &(dyn Fn(usize) + Sync)) {
-        if self.mates.is_empty() || count < 2 {
+        if count < 2 || self.is_alone() {
             return (0..count).for_each(work);
         }
         // SAFETY: only the lifetime is left out. `Split::help` calls it for claimed numbers alone, and this
@@ -106,13 +135,19 @@ impl Crew {
         });
         self.post(Job::Split(Arc::clone(&split)));
         split.help();
+        let mut looks = 0;
         while split.done.load(Ordering::Acquire) < count {
             std::hint::spin_loop();
+            looks += 1;
+            if looks == PATIENCE {
+                self.alone.store(ALONE, Ordering::Relaxed);
+            }
         }
         assert!(!split.failed.load(Ordering::Relaxed), "a part of a step failed on another thread");
     }
 
     fn post(&self, job: Job) {
+        self.shared.caller.store(processor::here().unwrap_or(usize::MAX), Ordering::Relaxed);
         *self.shared.job.lock().unwrap_or_else(PoisonError::into_inner) = job;
         self.shared.turn.fetch_add(1, Ordering::SeqCst);
         for (asleep, mate) in self.shared.asleep.iter().zip(&self.mates) {
@@ -141,6 +176,11 @@ impl Shared {
         let mut seen = 0;
         while self.wait(number, seen) {
             seen = self.turn.load(Ordering::SeqCst);
+            // Where the caller stands it is not running now: what is claimed here would keep it waiting.
+            if let Some(here) = processor::here().filter(|here| *here == self.caller.load(Ordering::Relaxed))
+            {
+                processor::avoid(here);
+            }
             let job = self.job.lock().unwrap_or_else(PoisonError::into_inner).clone();
             match job {
                 Job::Nothing => {}

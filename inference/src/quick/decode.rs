@@ -68,17 +68,17 @@ impl Quick {
         let block = &self.blocks[layer];
         let small = block.norm_1.small(self.kernel, x, self.epsilon);
         let product = self.whole_product(crew, &block.attend, small, Finish::Plain);
-        let qkv = product.result();
+        let qkv = crew.result(&product);
         self.store(parts, layer, places, &qkv);
         let mixed = self.attention(crew, layer, (parts, places, families), &qkv);
         let small = self.small(&mixed, self.width, self.width);
         let product = self.whole_product(crew, &block.project, small, Finish::Plain);
-        self.plus(&block.project, &product.result(), x);
+        self.plus(&block.project, &crew.result(&product), x);
         let small = block.norm_2.small(self.kernel, x, self.epsilon);
         let product = self.whole_product(crew, &block.widen, small, Finish::Gelu);
-        let small = self.small(&product.result(), block.widen.full(), 4 * self.width);
+        let small = self.small(&crew.result(&product), block.widen.full(), 4 * self.width);
         let product = self.whole_product(crew, &block.narrow, small, Finish::Plain);
-        self.plus(&block.narrow, &product.result(), x);
+        self.plus(&block.narrow, &crew.result(&product), x);
     }
 
     fn whole_product(&self, crew: &Crew, packed: &Arc<Packed>, x: Small, finish: Finish) -> Arc<Product> {
@@ -86,11 +86,16 @@ impl Quick {
     }
 
     /// Tokens of `columns`, `stride` apart, as small numbers.
-    pub(super) fn small(&self, x: &[f32], stride: usize, columns: usize) -> Small {
+    fn small(&self, x: &[f32], stride: usize, columns: usize) -> Small {
         let mut small = Small::default();
-        small.clear(columns);
-        self.kernel.wide(Shrink { x, stride, columns, into: &mut small });
+        self.shrink(x, stride, columns, &mut small);
         small
+    }
+
+    /// The same, instead of what is in `into`.
+    pub(super) fn shrink(&self, x: &[f32], stride: usize, columns: usize, into: &mut Small) {
+        into.clear(columns);
+        self.kernel.wide(Shrink { x, stride, columns, into });
     }
 
     /// Adds what came out of a matrix.

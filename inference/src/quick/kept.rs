@@ -23,7 +23,6 @@ pub enum Kept<T: Number> {
     /// Of this process alone.
     Own(Room<T>),
     /// A stretch of a mapped file.
-    #[allow(dead_code)] // made by tests so far
     Mapped(Mapped<T>),
 }
 
@@ -74,7 +73,6 @@ pub struct Mapped<T: Number> {
 }
 
 impl<T: Number> Mapped<T> {
-    #[allow(dead_code)] // as above
     /// `len` numbers from byte `start` on; `None` if they are not there or lie askew.
     pub fn new(map: &Arc<Mmap>, start: usize, len: usize) -> Option<Self> {
         let bytes = map.get(start..start.checked_add(len.checked_mul(size_of::<T>())?)?)?;
@@ -91,10 +89,18 @@ impl<T: Number> Deref for Kept<T> {
             Self::Own(numbers) => numbers,
             Self::Mapped(Mapped { map, start, len, .. }) => {
                 // SAFETY: `Mapped::new` saw that so many numbers lie there, aligned, and any bytes are numbers. The map
-                // lives as long as this borrow, and its file is never written again.
+                // lives as long as this borrow, and its file is never written again: see `crate::shelf`.
                 unsafe { std::slice::from_raw_parts(map.as_ptr().add(*start).cast(), *len) }
             }
         }
+    }
+}
+
+impl<T: Number> Kept<T> {
+    /// Its bytes, as they lie in memory.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: numbers have no holes, so that all of their bytes are.
+        unsafe { std::slice::from_raw_parts(self.as_ptr().cast(), size_of_val::<[T]>(self)) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The same GPT-2 in small whole numbers: what players hear. `crate::plain` is its measure.
 //!
 //! ```text
-//! packed: weights, int8, in tiles      numbers: norm, GELU, activations to int8      kv: keys and values, f16
+//! packed: weights, int8 or int4, in tiles (fours: how int4 are found)      numbers: norm, GELU, activations to int8      kv: keys and values, f16
 //! decode: a token or a few, each matrix shared out by rows      prefill: a prompt, shared out by tokens
 //! crew: the threads       product: one matrix times a few tokens       kept: where weights lie
 //! ```
@@ -10,19 +10,21 @@
 
 mod crew;
 mod decode;
+mod fours;
 mod kept;
 mod kv;
 pub mod numbers;
 mod packed;
 mod prefill;
 mod product;
+mod source;
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::Error;
 use crate::checkpoint::{Checkpoint, Config};
-use crate::kernel::{Kernel, TILE};
+use crate::kernel::{Bits, Kernel, TILE};
 use crate::vocabulary as v;
 
 use crew::Crew;
@@ -31,7 +33,9 @@ use numbers::{NormOne, NormSmall, Shrink, Small};
 use packed::{Finish, Packed};
 use product::Product;
 
+pub use kept::{Kept, Mapped, Number};
 pub use kv::Kv;
+pub use source::Source;
 
 /// Tokens that are decoded side by side; more are a prompt.
 pub const MOST_DECODED: usize = 8;
@@ -49,7 +53,7 @@ pub struct Quick {
     events: Arc<Packed>,
     /// Embeddings of the rest: controls and what is special.
     others: Arc<Packed>,
-    wpe: Vec<f32>, // (positions, width)
+    wpe: Kept<f32>, // (positions, width)
     blocks: Vec<Block>,
     norm: Norm,
     crew: Mutex<Option<Arc<Crew>>>,
@@ -57,8 +61,8 @@ pub struct Quick {
 }
 
 struct Norm {
-    weight: Vec<f32>,
-    bias: Vec<f32>,
+    weight: Kept<f32>,
+    bias: Kept<f32>,
 }
 
 struct Block {
@@ -79,31 +83,41 @@ pub struct Part<'a> {
 }
 
 impl Quick {
-    /// From a checkpoint of any kind, for so many threads.
+    /// A checkpoint's numbers, which come from `source`; `bits` of the weights between the embeddings.
     #[allow(clippy::cast_precision_loss)] // heads are few
-    pub fn read(from: &Checkpoint<'_>, kernel: Kernel, threads: usize) -> Result<Self, Error> {
+    pub fn read(source: &mut Source<'_, '_>, from: &Checkpoint<'_>, bits: Bits) -> Result<Self, Error> {
         let config = &from.config;
         let (width, rows) = (config.n_embd, from.rows()?);
         let heads = Heads::new(width, config.n_head, config.n_positions);
-        let table = from.stored("wte.weight", rows, width, false)?;
+        let mut table = |range| source.packed(("wte.weight", None), (rows, width), range, Bits::Eight);
         let said = (v::REST as usize + 1).min(rows);
         Ok(Self {
-            kernel,
+            kernel: Kernel::best(),
             width,
             heads,
             epsilon: config.layer_norm_epsilon,
             scale: if config.scale_attn_weights { 1.0 / (heads.size as f32).sqrt() } else { 1.0 },
             by_layer: config.scale_attn_by_inverse_layer_idx,
-            events: Arc::new(Packed::of(&table, 0..said, Vec::new())),
-            others: Arc::new(Packed::of(&table, said..rows, Vec::new())),
-            wpe: from.matrix("wpe.weight", config.n_positions, width, false)?,
+            events: Arc::new(table(0..said)?),
+            others: Arc::new(table(said..rows)?),
+            wpe: source.matrix("wpe.weight", config.n_positions, width)?,
             blocks: (0..config.n_layer)
-                .map(|layer| Block::read(from, layer, config))
+                .map(|layer| Block::read(source, layer, config, bits))
                 .collect::<Result<_, _>>()?,
-            norm: Norm::read(from, "ln_f", width)?,
+            norm: Norm::read(source, "ln_f", width)?,
             crew: Mutex::new(None),
-            threads: threads.max(1),
+            threads: 1,
         })
+    }
+
+    /// To be computed with this kernel and so many threads; else with the best and one.
+    pub fn with(self, kernel: Kernel, threads: usize) -> Self {
+        Self { kernel, threads: threads.max(1), ..self }
+    }
+
+    /// Whether its weights lie in a file that other processes share.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.wpe, Kept::Mapped(_))
     }
 
     /// An empty cache.
@@ -161,8 +175,9 @@ impl Quick {
         }
         let tiles = rows.start / TILE..rows.end.div_ceil(TILE);
         let (skip, all) = (rows.start - tiles.start * TILE, tiles.len() * TILE);
-        let product = self.multiply(&self.crew(), (packed, tiles), small, Finish::Plain);
-        let made = product.result();
+        let crew = self.crew();
+        let product = self.multiply(&crew, (packed, tiles), small, Finish::Plain);
+        let made = crew.result(&product);
         for (logits, made) in logits.iter_mut().zip(made.chunks_exact(all)) {
             logits.extend_from_slice(&made[skip..skip + rows.len()]);
         }
@@ -222,7 +237,7 @@ impl Quick {
 }
 
 impl Norm {
-    fn read(from: &Checkpoint<'_>, name: &str, width: usize) -> Result<Self, Error> {
+    fn read(from: &mut Source<'_, '_>, name: &str, width: usize) -> Result<Self, Error> {
         Ok(Self {
             weight: from.vector(&format!("{name}.weight"), width)?,
             bias: from.vector(&format!("{name}.bias"), width)?,
@@ -232,9 +247,14 @@ impl Norm {
     /// Each token of `x` `(tokens, width)`, normed and made small.
     fn small(&self, kernel: Kernel, x: &[f32], epsilon: f32) -> Small {
         let mut small = Small::default();
-        small.clear(self.weight.len());
-        kernel.wide(NormSmall { x, weight: &self.weight, bias: &self.bias, epsilon, into: &mut small });
+        self.small_into(kernel, x, epsilon, &mut small);
         small
+    }
+
+    /// The same, instead of what is in `into`.
+    fn small_into(&self, kernel: Kernel, x: &[f32], epsilon: f32, into: &mut Small) {
+        into.clear(self.weight.len());
+        kernel.wide(NormSmall { x, weight: &self.weight, bias: &self.bias, epsilon, into });
     }
 
     /// One token, normed.
@@ -244,18 +264,21 @@ impl Norm {
 }
 
 impl Block {
-    fn read(from: &Checkpoint<'_>, layer: usize, config: &Config) -> Result<Self, Error> {
+    fn read(from: &mut Source<'_, '_>, layer: usize, config: &Config, bits: Bits) -> Result<Self, Error> {
         let width = config.n_embd;
-        let linear = |part: &str, rows: usize, columns: usize| -> Result<Arc<Packed>, Error> {
-            let name = format!("h.{layer}.{part}");
-            let weights = from.stored(&format!("{name}.weight"), rows, columns, true)?;
-            Ok(Arc::new(Packed::of(&weights, 0..rows, from.vector(&format!("{name}.bias"), rows)?)))
+        // The first block, which finds out where in a triplet and in the music it is, loses most by rounding.
+        let bits = if layer == 0 { Bits::Eight } else { bits };
+        let (norm_1, norm_2) = (format!("h.{layer}.ln_1"), format!("h.{layer}.ln_2"));
+        let (norm_1, norm_2) = (Norm::read(from, &norm_1, width)?, Norm::read(from, &norm_2, width)?);
+        let mut linear = |part: &str, rows: usize, columns: usize| -> Result<Arc<Packed>, Error> {
+            let [weight, bias] = ["weight", "bias"].map(|kind| format!("h.{layer}.{part}.{kind}"));
+            Ok(Arc::new(from.packed((&weight, Some(&bias)), (rows, columns), 0..rows, bits)?))
         };
         Ok(Self {
-            norm_1: Norm::read(from, &format!("h.{layer}.ln_1"), width)?,
+            norm_1,
             attend: linear("attn.c_attn", 3 * width, width)?,
             project: linear("attn.c_proj", width, width)?,
-            norm_2: Norm::read(from, &format!("h.{layer}.ln_2"), width)?,
+            norm_2,
             widen: linear("mlp.c_fc", 4 * width, width)?,
             narrow: linear("mlp.c_proj", width, 4 * width)?,
         })

@@ -2,7 +2,7 @@
 //! vectors inside [`Kernel::wide`](crate::kernel::Kernel::wide). Sums are taken in an order of their own, so that they do not
 //! depend on the processor.
 
-use crate::kernel::Loops;
+use crate::kernel::{GROUP, Loops};
 
 /// Lanes that are summed side by side.
 pub const LANES: usize = 16;
@@ -16,6 +16,8 @@ pub struct Small {
     pub scales: Vec<f32>,
     /// The sum of a token's numbers.
     pub sums: Vec<i32>,
+    /// The sums of each [`GROUP`] of them, `(tokens, inner / GROUP)`, where `inner` is a multiple of it.
+    pub groups: Vec<i32>,
     /// Columns, a multiple of 4: those over hold 0.
     pub inner: usize,
 }
@@ -32,6 +34,7 @@ impl Small {
         self.q.clear();
         self.scales.clear();
         self.sums.clear();
+        self.groups.clear();
     }
 
     /// One more token: whole numbers of 127ths of its largest.
@@ -47,7 +50,15 @@ impl Small {
         }
         self.scales.push(scale);
         let mut sum = 0_i32;
-        self.q[start..].iter().for_each(|&q| sum = sum.wrapping_add(i32::from(q)));
+        let (groups, rest) = self.q[start..].as_chunks::<GROUP>();
+        for group in groups {
+            let own: i32 = group.iter().map(|&q| i32::from(q)).sum();
+            if rest.is_empty() {
+                self.groups.push(own);
+            }
+            sum += own;
+        }
+        rest.iter().for_each(|&q| sum += i32::from(q));
         self.sums.push(sum);
     }
 }

@@ -1,6 +1,9 @@
 //! A prompt: shared out by tokens, so that threads meet three times a layer.
 
+use std::cell::RefCell;
 use std::sync::Mutex;
+
+use crate::kernel::TILE;
 
 use super::crew::Crew;
 use super::decode::Asks;
@@ -9,8 +12,11 @@ use super::numbers::{LANES, Small};
 use super::packed::{Finish, Packed};
 use super::{Block, Part, Quick};
 
-/// Tokens that a thread computes at a time.
-const GROUP: usize = 32;
+/// Tokens that a thread computes at a time: the more, the less often weights are read; the fewer, the more evenly threads
+/// are busy. Kernels take eight at a time.
+fn group(tokens: usize, threads: usize) -> usize {
+    tokens.div_ceil(2 * threads).clamp(16, 64).next_multiple_of(8)
+}
 
 /// A few tokens on their way through the blocks.
 struct Group {
@@ -19,6 +25,19 @@ struct Group {
     x: Vec<f32>,      // (tokens, width)
     qkv: Vec<f32>,    // (tokens, 3 width, filled up)
     halves: Vec<u16>, // (tokens, keys and values)
+}
+
+/// What a thread works with.
+#[derive(Default)]
+struct Room {
+    small: Small,
+    sums: Vec<i32>,
+    mixed: Vec<f32>,
+    out: Vec<f32>,
+}
+
+thread_local! {
+    static ROOM: RefCell<Room> = RefCell::default();
 }
 
 /// What sees the states between blocks.
@@ -35,7 +54,7 @@ impl Quick {
         mut seen: Seen<'_>,
     ) -> Option<Vec<f32>> {
         let before = part.kv.len;
-        let groups = self.groups(part);
+        let groups = self.groups(part, crew.threads());
         for layer in 0..self.blocks.len() {
             if !wanted() {
                 return None;
@@ -59,21 +78,24 @@ impl Quick {
         self.normed(groups, seen)
     }
 
-    fn groups(&self, part: &Part<'_>) -> Vec<Mutex<Group>> {
-        let starts = (part.kv.len..).step_by(GROUP);
+    fn groups(&self, part: &Part<'_>, threads: usize) -> Vec<Mutex<Group>> {
+        let size = group(part.ids.len(), threads);
+        let starts = (part.kv.len..).step_by(size);
         let group = |(ids, place): (&[u32], usize)| {
             let mut x = Vec::with_capacity(ids.len() * self.width);
             ids.iter().zip(place..).for_each(|(id, place)| self.embed(*id, place, &mut x));
             Mutex::new(Group { place, x, qkv: Vec::new(), halves: Vec::new() })
         };
-        part.ids.chunks(GROUP).zip(starts).map(group).collect()
+        part.ids.chunks(size).zip(starts).map(group).collect()
     }
 
     /// Norm, and queries, keys and values.
     fn ask(&self, layer: usize, group: &mut Group) {
         let block = &self.blocks[layer];
-        let small = block.norm_1.small(self.kernel, &group.x, self.epsilon);
-        self.whole(&block.attend, &small, Finish::Plain, &mut group.qkv);
+        ROOM.with_borrow_mut(|Room { small, sums, .. }| {
+            block.norm_1.small_into(self.kernel, &group.x, self.epsilon, small);
+            self.whole(&block.attend, small, Finish::Plain, (sums, &mut group.qkv));
+        });
         group.halves.clear();
         for qkv in group.qkv.chunks_exact(block.attend.full()) {
             let numbers = &qkv[self.width..3 * self.width];
@@ -102,19 +124,22 @@ impl Quick {
     fn answer(&self, layer: usize, part: &Part<'_>, group: &mut Group) {
         let block = &self.blocks[layer];
         let Block { project, widen, narrow, .. } = block;
-        let mixed = self.mixed(layer, part, group);
-        let (small, mut out) = (self.small(&mixed, self.width, self.width), Vec::new());
-        self.whole(project, &small, Finish::Plain, &mut out);
-        self.plus(project, &out, &mut group.x);
-        let small = block.norm_2.small(self.kernel, &group.x, self.epsilon);
-        self.whole(widen, &small, Finish::Gelu, &mut out);
-        let small = self.small(&out, widen.full(), 4 * self.width);
-        self.whole(narrow, &small, Finish::Plain, &mut out);
-        self.plus(narrow, &out, &mut group.x);
+        ROOM.with_borrow_mut(|Room { small, sums, mixed, out }| {
+            self.mix(layer, part, group, mixed);
+            self.shrink(mixed, self.width, self.width, small);
+            self.whole(project, small, Finish::Plain, (sums, out));
+            self.plus(project, out, &mut group.x);
+            block.norm_2.small_into(self.kernel, &group.x, self.epsilon, small);
+            self.whole(widen, small, Finish::Gelu, (sums, out));
+            self.shrink(out, widen.full(), 4 * self.width, small);
+            self.whole(narrow, small, Finish::Plain, (sums, out));
+            self.plus(narrow, out, &mut group.x);
+        });
     }
 
-    fn mixed(&self, layer: usize, part: &Part<'_>, group: &Group) -> Vec<f32> {
-        let mut mixed = vec![0.0; group.x.len()];
+    /// Each head of each token of a group, `(tokens, width)`.
+    fn mix(&self, layer: usize, part: &Part<'_>, group: &Group, mixed: &mut Vec<f32>) {
+        mixed.resize(group.x.len(), 0.0);
         let (size, stride) = (self.heads.size, self.blocks[layer].attend.full());
         let kv = &*part.kv;
         // Head by head, so that its keys and values stay near; tokens of the same sixteen positions together.
@@ -132,13 +157,18 @@ impl Quick {
                 self.head((layer, head), (asks[0].seen - 1) / LANES * LANES, asks);
             }
         }
-        mixed
     }
 
     /// All rows of a matrix, for the tokens of a group.
-    fn whole(&self, packed: &Packed, x: &Small, finish: Finish, out: &mut Vec<f32>) {
-        out.resize(x.tokens() * packed.full(), 0.0);
-        packed.apply(self.kernel, (x, 0..packed.count()), finish, &mut Vec::new(), out);
+    fn whole(&self, packed: &Packed, x: &Small, finish: Finish, (sums, out): (&mut Vec<i32>, &mut Vec<f32>)) {
+        let stride = packed.full();
+        out.resize(x.tokens() * stride, 0.0);
+        // Two tiles at a time, as kernels read two: their sums are finished while they are near.
+        for first in (0..packed.count()).step_by(2) {
+            let tiles = first..(first + 2).min(packed.count());
+            let out = (&mut out[first * TILE..], stride);
+            packed.apply(self.kernel, (x, tiles), finish, sums, out);
+        }
     }
 
     /// The final norm, of the last token or, if somebody looks, of all.

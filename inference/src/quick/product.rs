@@ -150,7 +150,7 @@ impl Product {
         let rows = tiles.len() * TILE;
         ROOM.with_borrow_mut(|(sums, made)| {
             made.resize(self.x.tokens() * rows, 0.0);
-            self.packed.apply(self.kernel, (&self.x, tiles), self.finish, sums, made);
+            self.packed.apply(self.kernel, (&self.x, tiles), self.finish, sums, (made, rows));
             made.chunks_exact(rows).enumerate().for_each(|(token, made)| put(token, at, made));
         });
     }
@@ -199,6 +199,7 @@ impl Out {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::Bits;
     use crate::rows::Rows;
 
     /// Two threads, one of which has claimed chunks and never comes back.
@@ -207,7 +208,7 @@ mod tests {
         let (rows, columns) = (160_usize, 64_usize);
         let bytes: Vec<u8> = (0..rows * columns).map(|i| (i * 31 % 251) as u8).collect();
         let from = Rows::small(rows, columns, &bytes, vec![0.5; rows], None).unwrap();
-        let packed = Arc::new(Packed::of(&from, 0..rows, Vec::new()));
+        let packed = Arc::new(Packed::of(&from, 0..rows, Vec::new(), Bits::Eight, &|| ()));
         let x = || {
             let mut x = Small::default();
             x.clear(columns);

@@ -1,5 +1,5 @@
-//! What a model makes of passages, for judges in other languages: `passages MODEL` reads one JSON document a line and
-//! writes one a line. Events are `[onset, duration, instrument, key]` in ticks of the model.
+//! What a model makes of passages, for judges in other languages: `passages MODEL [exact | 8 | 4]` reads one JSON document a
+//! line and writes one a line; 8 and 4 are the bits of weights as they are played. Events are `[onset, duration, instrument, key]` in ticks of the model.
 //!
 //! ```text
 //! {"history": [events], "start": 1536, "end": 2304, "instruments": [0, 128], "answer": 3}  ─▶  {"answer": [events]}
@@ -13,8 +13,9 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
-use continuo_inference::{Event, Model, Prompt, Sampling, Session, tasks};
+use anyhow::{Context, Result, bail};
+use continuo_inference::kernel::{Bits, Kernel};
+use continuo_inference::{Event, Model, Precision, Prompt, Sampling, Session, tasks};
 use continuo_timeline::{Instrument, Key};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -40,8 +41,15 @@ enum Asked {
 }
 
 fn main() -> Result<()> {
-    let path = std::env::args_os().nth(1).map(PathBuf::from).context("usage: passages MODEL")?;
-    let model = Model::load(&path)?;
+    let usage = "usage: passages MODEL [exact | 8 | 4]";
+    let path = std::env::args_os().nth(1).map(PathBuf::from).context(usage)?;
+    let precision = match std::env::args().nth(2).as_deref() {
+        None | Some("exact") => Precision::Exact,
+        Some("8") => Precision::With(Kernel::best(), 1, Bits::Eight),
+        Some("4") => Precision::With(Kernel::best(), 1, Bits::Four),
+        Some(_) => bail!(usage),
+    };
+    let model = Model::load_as(&path, precision)?;
     let mut session = Session::new(Arc::clone(&model));
     let mut out = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {

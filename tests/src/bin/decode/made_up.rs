@@ -13,6 +13,9 @@ const HEADS: usize = 12;
 const ROWS: usize = 55_028;
 const POSITIONS: usize = 1_024;
 
+/// What it is, in words.
+pub const SHAPE: &str = "SMALL SHAPE: 12 layers, 768 wide, 12 heads, 55,028 rows, weights made up";
+
 /// Its folder, made if it is not there: half a gigabyte.
 pub fn folder() -> Result<PathBuf> {
     let program = std::env::current_exe()?;

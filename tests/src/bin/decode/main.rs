@@ -1,89 +1,64 @@
 //! Measures the engine: loading, prompts, tokens; on the default model and in the shape of the Stanford family's
-//! smallest; and what this machine's memory lets through in the same run, since one number means little
+//! smallest; and what this machine's memory and arithmetic let through in the same run, since one number means little
 //! without the other.
 
+mod arithmetic;
+mod busy;
+mod count;
+mod engine;
+mod load;
 mod made_up;
 mod memory;
+mod peer;
+mod peers;
 mod play;
-
-use std::sync::Arc;
+mod shape;
 
 use anyhow::Result;
-use continuo_inference::kernel::Kernel;
-use continuo_inference::{Model, Precision};
+use clap::{Parser, Subcommand};
+use continuo_inference::kernel::Bits;
 
-/// Each is measured so often.
-pub const TIMES: usize = 7;
+use shape::Shape;
 
-fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let wanted = arguments.next().unwrap_or_else(|| "all".into());
-    println!("median (least to most) of {TIMES}; kernels here: {:?}", Kernel::here());
-    if matches!(wanted.as_str(), "all" | "default") {
-        println!("\nDEFAULT MODEL");
-        for threads in [1, 2] {
-            let model = |precision| Ok(Model::from_compact_as(continuo_models::DEFAULT, precision)?);
-            shape(threads, &model)?;
-        }
-    }
-    if matches!(wanted.as_str(), "all" | "small") {
-        println!("\nSMALL SHAPE: 12 layers, 768 wide, 12 heads, 55,028 rows, weights made up");
-        let folder = made_up::folder()?;
-        for threads in [1, 2] {
-            shape(threads, &|precision| Ok(Model::load_as(&folder, precision)?))?;
-        }
-    }
-    Ok(())
+/// Measures the engine.
+#[derive(Parser)]
+struct Asked {
+    #[command(subcommand)]
+    what: What,
 }
 
-/// One shape with so many threads.
-fn shape(threads: usize, model: &dyn Fn(Precision) -> Result<Arc<Model>>) -> Result<()> {
-    println!("{threads} thread{}", if threads == 1 { "" } else { "s" });
-    let precision = Precision::With(Kernel::best(), threads);
-    let before = memory::resident();
-    let load = play::spread(1, || drop(model(precision)));
-    let model = model(precision)?;
-    let (all, step) = model.sizes().unwrap_or_default();
-    let bytes = step + play::cache_bytes(&model);
-    println!("  loading                        {}", play::shown(&load, 1000.0, "ms"));
-    println!(
-        "  int8 weights                   {:.1} MB; resident {:.1} MB more than before",
-        all as f64 / 1e6,
-        (memory::resident() - before) / 1e6
-    );
-    let prefill = play::prefill(&model);
-    println!(
-        "  prefill of 256 tokens          {}",
-        play::shown(&play::rates(&prefill, 256), 1.0, "tokens/s")
-    );
-    let first = play::first(&model);
-    println!("  first token after them         {}", play::shown(&first, 1000.0, "ms"));
-    let mut limits = Vec::new();
-    for batch in [1, 4, 8] {
-        let (mut rates, mut shares) = (Vec::new(), Vec::new());
-        for _ in 0..TIMES {
-            let limit = memory::rate(threads, all) / bytes as f64;
-            let rate = play::decode(&model, batch);
-            rates.push(rate);
-            shares.push(rate / limit);
-            limits.push(limit);
-        }
-        for list in [&mut rates, &mut shares] {
-            list.sort_by(f64::total_cmp);
-        }
-        println!(
-            "  decode of 192, batch {batch}         {}; share of the limit at batch 1 {:.2} ({:.2} to {:.2})",
-            play::shown(&rates, 1.0, "tokens/s"),
-            shares[TIMES / 2],
-            shares[0],
-            shares[TIMES - 1]
-        );
+#[derive(Subcommand)]
+enum What {
+    /// Loading, prompts and tokens.
+    Engine(engine::Asked),
+    /// Ours beside other engines.
+    Peers(peers::Asked),
+    /// Decodes so many tokens, to be counted from outside.
+    Count {
+        shape: Shape,
+        #[arg(value_parser = shape::bits)]
+        bits: Bits,
+        steps: usize,
+    },
+    /// Loads a model, uses it once, and ends.
+    #[command(hide = true)]
+    Load {
+        shape: Shape,
+        #[arg(value_parser = shape::bits)]
+        bits: Bits,
+        threads: usize,
+    },
+    /// Keeps a processor busy until its input ends.
+    #[command(hide = true)]
+    Spin,
+}
+
+fn main() -> Result<()> {
+    match Asked::parse().what {
+        What::Engine(asked) => engine::measure(&asked),
+        What::Peers(asked) => peers::compare(&asked),
+        What::Count { shape, bits, steps } => count::count(shape, bits, steps),
+        What::Load { shape, bits, threads } => load::once(shape, threads, bits),
+        What::Spin => busy::spin(),
     }
-    limits.sort_by(f64::total_cmp);
-    println!(
-        "  limit: {:.1} MB a token, memory lets through {}",
-        bytes as f64 / 1e6,
-        play::shown(&limits, 1.0, "tokens/s")
-    );
-    Ok(())
 }

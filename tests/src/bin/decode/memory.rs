@@ -23,7 +23,7 @@ pub fn rate(threads: usize, size: usize) -> f64 {
     size as f64 / best
 }
 
-/// Many sums side by side, so that only memory is waited for.
+/// Many sums side by side, of two places at once and with what comes asked for ahead, so that only memory is waited for.
 struct Sum<'a>(&'a [u64]);
 
 impl Loops for Sum<'_> {
@@ -31,18 +31,50 @@ impl Loops for Sum<'_> {
 
     #[inline(always)]
     fn run(self) -> [u64; 32] {
+        /// Numbers that are asked for ahead: 2 KB.
+        const AHEAD: usize = 256;
         let mut sums = [0_u64; 32];
-        for part in self.0.as_chunks::<32>().0 {
-            sums.iter_mut().zip(part).for_each(|(sum, x)| *sum = sum.wrapping_add(*x));
+        let (first, second) = self.0.split_at(self.0.len() / 2);
+        for (at, (a, b)) in first.as_chunks::<32>().0.iter().zip(second.as_chunks::<32>().0).enumerate() {
+            for half in [first, second] {
+                Kernel::fetch(half.get(at * 32 + AHEAD..at * 32 + AHEAD + 32).unwrap_or_default());
+            }
+            for lane in 0..32 {
+                sums[lane] = sums[lane].wrapping_add(a[lane]).wrapping_add(b[lane]);
+            }
         }
         sums
     }
 }
 
-/// Bytes of memory that this process holds now; 0 where the system does not say.
-pub fn resident() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().next()).and_then(|kb| kb.parse::<f64>().ok()).unwrap_or(0.0)
-        * 1024.0
+/// Bytes of memory that a process holds; 0 where the system does not say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Held {
+    /// All of it.
+    pub all: f64,
+    /// What no other process could share.
+    pub own: f64,
+    /// Pages of files, programs among them.
+    pub files: f64,
+}
+
+impl Held {
+    /// What process `id` holds now; `all` is the most that it ever held.
+    pub fn of(id: &str) -> Self {
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        let bytes = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let kb =
+                line.and_then(|line| line.split_whitespace().next()).and_then(|kb| kb.parse::<f64>().ok());
+            kb.unwrap_or(0.0) * 1024.0
+        };
+        Self { all: bytes("VmHWM:"), own: bytes("RssAnon:"), files: bytes("RssFile:") }
+    }
+
+    /// The larger of each.
+    pub fn raise(&mut self, other: &Self) {
+        self.all = self.all.max(other.all);
+        self.own = self.own.max(other.own);
+        self.files = self.files.max(other.files);
+    }
 }
