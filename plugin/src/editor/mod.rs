@@ -53,9 +53,9 @@ pub struct App {
     bring: BringWindow,
 }
 
-/// The editor of one instance, 900 by 560.
+/// The editor of one instance, 900 by 640.
 pub fn create(params: Arc<ContinuoParams>, view: Arc<View>) -> Option<EguiEditor<App>> {
-    let state = EguiEditorState::from_size(LogicalSize::new(900.0, 560.0), 1.0);
+    let state = EguiEditorState::from_size(LogicalSize::new(900.0, 640.0), 1.0);
     let settings = EguiNiceSettings { title: "Continuo".into(), ..EguiNiceSettings::default() };
     create_egui_editor(
         state,
