@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
-use crate::engine::{Job, Step};
+use crate::engine::{Job, Step, Work};
 use crate::model::Feed;
 use crate::session::Want;
 use crate::{Error, Model, Prompt, Session};
@@ -28,6 +28,7 @@ pub struct Desk {
     model: Arc<Model>,
     /// Milliseconds a token took lately, as bits.
     pace: Arc<AtomicU32>,
+    work: Arc<Work>,
     closing: Arc<AtomicBool>,
     open: Vec<Open>,
     idle: Vec<Session>,
@@ -49,8 +50,12 @@ struct Open {
 
 impl Desk {
     /// Without work.
-    pub fn new(model: Arc<Model>, pace: Arc<AtomicU32>, closing: Arc<AtomicBool>) -> Self {
-        Self { model, pace, closing, open: Vec::new(), idle: Vec::new() }
+    pub fn new(
+        model: Arc<Model>,
+        (pace, work): (Arc<AtomicU32>, Arc<Work>),
+        closing: Arc<AtomicBool>,
+    ) -> Self {
+        Self { model, pace, work, closing, open: Vec::new(), idle: Vec::new() }
     }
 
     /// Until nobody can ask any more.
@@ -116,6 +121,7 @@ impl Desk {
 
     /// One token for each open answer, or a part of one's prompt.
     fn turn(&mut self) {
+        let began = Instant::now();
         let step = catch_unwind(AssertUnwindSafe(|| self.step()));
         if step.is_err() {
             // Which of the sessions is sound cannot be known.
@@ -123,6 +129,8 @@ impl Desk {
                 open.say(Step::Failed(DEFECT.into()));
             }
         }
+        let busy = u64::try_from(began.elapsed().as_micros()).unwrap_or(0);
+        self.work.busy.fetch_add(busy, Ordering::Relaxed);
         self.set_aside(|open| open.over);
     }
 
@@ -174,7 +182,11 @@ impl Desk {
         let tokens = |at: &usize| if let Want::Tokens(ids) = &wants[*at] { ids.len() } else { 0 };
         let all = || 0..wants.len();
         let singles: Vec<usize> = all().filter(|at| tokens(at) == 1).collect();
-        singles.chunks(self.model.most_together()).for_each(|chosen| self.step_some(chosen, wants));
+        for chosen in singles.chunks(self.model.most_together()) {
+            self.work.steps.fetch_add(1, Ordering::Relaxed);
+            self.work.tokens.fetch_add(chosen.len() as u64, Ordering::Relaxed);
+            self.step_some(chosen, wants);
+        }
         let Some(at) = all().find(|at| tokens(at) > 1) else { return };
         if let (false, Want::Tokens(ids)) = (self.borrows(at), &wants[at]) {
             // Others wait for their next token meanwhile.

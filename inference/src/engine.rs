@@ -1,6 +1,6 @@
 //! One engine for each model and process: a thread that steps all open answers together, a token each.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -11,12 +11,24 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, unboun
 use crate::desk::Desk;
 use crate::{Model, Prompt, priority};
 
+/// What an engine has done since it was made.
+#[derive(Debug, Default)]
+pub struct Work {
+    /// Steps of single tokens.
+    pub steps: AtomicU64,
+    /// Tokens of those steps: how many answers were stepped together, summed.
+    pub tokens: AtomicU64,
+    /// Microseconds that were computed.
+    pub busy: AtomicU64,
+}
+
 /// Steps the answers of all sessions of one model. Dropping the last handle joins the thread.
 pub struct Engine {
     asks: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
     model: Arc<Model>,
     pace: Arc<AtomicU32>,
+    work: Arc<Work>,
     closing: Arc<AtomicBool>,
 }
 
@@ -68,7 +80,9 @@ impl Engine {
         let (asks, jobs) = unbounded();
         let pace = Arc::new(AtomicU32::new(0));
         let closing = Arc::new(AtomicBool::new(false));
-        let desk = Desk::new(Arc::clone(&model), Arc::clone(&pace), Arc::clone(&closing));
+        let work = Arc::new(Work::default());
+        let desk =
+            Desk::new(Arc::clone(&model), (Arc::clone(&pace), Arc::clone(&work)), Arc::clone(&closing));
         let thread = std::thread::Builder::new()
             .name("continuo-engine".into())
             .spawn(move || {
@@ -76,7 +90,7 @@ impl Engine {
                 desk.run(&jobs);
             })
             .ok();
-        Self { asks: Some(asks), thread, model, pace, closing }
+        Self { asks: Some(asks), thread, model, pace, work, closing }
     }
 
     /// Asks for an answer.
@@ -105,6 +119,11 @@ impl Engine {
     /// Milliseconds a token took lately; 0 before the first.
     pub fn ms_per_token(&self) -> f32 {
         f32::from_bits(self.pace.load(Ordering::Relaxed))
+    }
+
+    /// What it has done.
+    pub fn work(&self) -> &Work {
+        &self.work
     }
 
     /// The model.

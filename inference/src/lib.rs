@@ -39,7 +39,7 @@ mod zip;
 pub use checkpoint::{Config, View};
 pub use constraints::Constraints;
 pub use continuo_timeline::Event;
-pub use engine::{Answer, Engine, Step};
+pub use engine::{Answer, Engine, Step, Work};
 pub use error::Error;
 pub use files::parts;
 pub use model::{Cache, Feed, Model, Precision, TimeFrame};

@@ -13,9 +13,7 @@ const MINOR_STEPS: [u8; 8] = [0, 2, 3, 5, 7, 8, 10, 11];
 
 /// The key as text ("D minor"), or nothing for fewer than three pitched notes.
 pub fn name(notes: &[Note]) -> String {
-    find(notes).map_or_else(String::new, |(tonic, major)| {
-        format!("{} {}", NAMES[tonic], if major { "major" } else { "minor" })
-    })
+    find(notes).map_or_else(String::new, named)
 }
 
 /// Name of a tonic as [`name`] has it: 0 is "C".
@@ -33,7 +31,7 @@ pub fn scale(notes: &[Note]) -> u16 {
 }
 
 /// Tonic, and whether it is major.
-fn find(notes: &[Note]) -> Option<(usize, bool)> {
+pub fn find(notes: &[Note]) -> Option<(usize, bool)> {
     let mut weights = [0.0; 12];
     let pitched = notes.iter().filter(|note| !note.instrument.is_drums());
     let mut count = 0;
@@ -45,6 +43,22 @@ fn find(notes: &[Note]) -> Option<(usize, bool)> {
     let score =
         |&(tonic, major): &(usize, bool)| correlation(&weights, if major { &MAJOR } else { &MINOR }, tonic);
     keys.filter(|_| count >= 3).max_by(|a, b| score(a).total_cmp(&score(b)))
+}
+
+/// How well weights of the pitch classes fit a key, -1 to 1: its tonic, and whether it is major.
+pub fn likeness(weights: &[f64; 12], (tonic, major): (usize, bool)) -> f64 {
+    correlation(weights, if major { &MAJOR } else { &MINOR }, tonic)
+}
+
+/// A root as chords are spelt: "Bb".
+pub fn spelt(class: usize) -> &'static str {
+    const ROOTS: [&str; 12] = ["C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"];
+    ROOTS[class % 12]
+}
+
+/// A key as [`name`] has it.
+pub fn named((tonic, major): (usize, bool)) -> String {
+    format!("{} {}", NAMES[tonic % 12], if major { "major" } else { "minor" })
 }
 
 fn correlation(weights: &[f64; 12], profile: &[f64; 12], tonic: usize) -> f64 {
@@ -69,7 +83,7 @@ mod tests {
 
     use super::*;
 
-    fn named(keys: &[u8]) -> String {
+    fn sought(keys: &[u8]) -> String {
         name(&notes(keys))
     }
 
@@ -93,9 +107,9 @@ mod tests {
 
     #[test]
     fn scales_that_end_on_their_tonic() {
-        assert_eq!(named(&[60, 62, 64, 65, 67, 69, 71, 72, 67, 60]), "C major");
-        assert_eq!(named(&[62, 64, 65, 67, 69, 70, 73, 74, 69, 62, 65]), "D minor");
-        assert_eq!(named(&[66, 68, 70, 71, 73, 75, 77, 78, 73, 66]), "F sharp major");
-        assert_eq!(named(&[60, 62]), "");
+        assert_eq!(sought(&[60, 62, 64, 65, 67, 69, 71, 72, 67, 60]), "C major");
+        assert_eq!(sought(&[62, 64, 65, 67, 69, 70, 73, 74, 69, 62, 65]), "D minor");
+        assert_eq!(sought(&[66, 68, 70, 71, 73, 75, 77, 78, 73, 66]), "F sharp major");
+        assert_eq!(sought(&[60, 62]), "");
     }
 }

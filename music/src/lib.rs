@@ -5,7 +5,9 @@
 //! - [`frame`] beats and ticks of a model
 //! - [`expression`] velocity of an answer, [`feel`] swing and groove, [`groove`] where notes may begin
 //! - [`key`] the key of some notes, [`chord`] what sounds together
+//! - [`analysis`] form, figures, harmony and rhythm of a piece
 
+pub mod analysis;
 pub mod chord;
 pub mod expression;
 pub mod feel;

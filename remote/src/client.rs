@@ -11,7 +11,8 @@ use tokio::task::AbortHandle;
 
 use crate::Error;
 use crate::wire::{
-    Batch, BatchResults, Health, Job, JobAccepted, Models, Predict, Prediction, Problem, ProblemKind,
+    Batch, BatchResults, Health, Job, JobAccepted, ModelSize, Models, NoteLine, Notes, Predict, Prediction,
+    Problem, ProblemKind,
 };
 
 /// How long a connection may take to come about.
@@ -48,6 +49,12 @@ impl Drop for Thread {
     }
 }
 
+/// Says what encrypts: all HTTP of this process that is encrypted needs it said once.
+pub fn with_tls() {
+    // Another user of the library may have chosen already; then that one does.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 impl Client {
     /// For `address` ("http://host:2011"), with the token that it wants, if it wants one. Nothing is sent yet.
     pub fn new(address: &str, token: Option<&str>) -> Result<Self, Error> {
@@ -57,8 +64,7 @@ impl Client {
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(wrong());
         }
-        // Another user of the library may have chosen already; then that one does.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        with_tls();
         let strange = |why: String| Error::Strange { address: address.clone(), why };
         let http = reqwest::Client::builder().connect_timeout(CONNECT).no_proxy().build();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -119,6 +125,23 @@ impl Client {
             let response = self.link.send(request).await?;
             response.bytes().await.map(|bytes| bytes.to_vec()).map_err(|error| self.link.away(&error))
         })
+    }
+
+    /// Name of the model that plays, and its ticks in a quarter note; 0 where a tick is 10 ms.
+    pub fn frame(&self, model_size: Option<ModelSize>) -> Result<(String, u32), Error> {
+        let ask = Notes { end: 1, model_size, prepare: true, ..Notes::default() };
+        let text = self.wait(async {
+            let request = self.link.request(Method::POST, "/v1/notes").timeout(ANSWER).json(&ask);
+            let response = self.link.send(request).await?;
+            response.text().await.map_err(|error| self.link.away(&error))
+        })?;
+        let strange = |why: String| Error::Strange { address: self.link.address.clone(), why };
+        let first = text.lines().next().unwrap_or("");
+        match serde_json::from_str(first).map_err(|error| strange(error.to_string()))? {
+            NoteLine::Start { model, ticks_per_beat } => Ok((model, ticks_per_beat)),
+            NoteLine::Failed { message } => Err(strange(message)),
+            other => Err(strange(format!("it began with {other:?}"))),
+        }
     }
 
     /// Where requests go.

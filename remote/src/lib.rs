@@ -12,6 +12,6 @@ mod error;
 mod lines;
 pub mod wire;
 
-pub use client::Client;
+pub use client::{Client, with_tls};
 pub use engine::{Answer, Remote, State, Step};
 pub use error::Error;

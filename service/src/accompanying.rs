@@ -34,7 +34,7 @@ pub struct Accompany {
 impl Accompany {
     /// Runs the command.
     pub fn run(&self) -> Result<Value> {
-        let model = self.playing.model()?;
+        let player = self.playing.player()?;
         let whole = Song::read(&self.input)?;
         let song = match self.melody {
             Some(part) => whole.part(&self.input, part)?,
@@ -42,12 +42,12 @@ impl Accompany {
         };
         let end = song.bar_after(song.end());
         let origin = song.bar_before(song.notes.first().map_or(end, |note| note.at));
-        let frame = playing::frame(&model, &song, origin, origin);
+        let frame = playing::frame(player.frame(), &song, origin, origin);
         let melody = frame.events(&song.notes);
         let instruments = self.instruments.clone();
         let prompt = tasks::accompany(melody, instruments, frame.tick(end), self.playing.sampling());
         let answer =
-            self.playing.play(&model, prompt, &Placing::new(&song, frame, end, &self.instruments))?;
-        self.playing.finish(&song, &answer, &model)
+            self.playing.play(&player, prompt, &Placing::new(&song, frame, end, &self.instruments))?;
+        self.playing.finish(&song, &answer, &player)
     }
 }

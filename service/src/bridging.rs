@@ -33,14 +33,14 @@ pub struct Bridge {
 impl Bridge {
     /// Runs the command.
     pub fn run(&self) -> Result<Value> {
-        let model = self.playing.model()?;
+        let player = self.playing.player()?;
         let (song, second) = (Song::read(&self.first)?, Song::read(&self.second)?);
         let start = song.bar_after(song.end());
         let end = Beats(start.0 + f64::from(self.bars) * song.meter(start).1.bar().0);
-        let (frame, before) = reach(&model, &song, start);
+        let (frame, before) = reach(player.frame(), &song, start);
         let first = second.bar_before(second.notes.first().map_or(Beats(0.0), |note| note.at));
         // A model of seconds hears how fast the second file is; one of beats does not count seconds.
-        let pace = match model.frame() {
+        let pace = match player.frame() {
             TimeFrame::Beats { .. } => 1.0,
             TimeFrame::Seconds => song.tempo(start).0 / second.tempo(first).0,
         };
@@ -49,14 +49,14 @@ impl Bridge {
         let prompt = tasks::bridge(frame.events(before), controls, span, self.playing.sampling());
         let programs: Vec<u8> = second.notes.iter().map(|note| note.instrument.0).collect();
         let placing = Placing::new(&song, frame, end, &programs);
-        let mut answer = self.playing.play(&model, prompt, &placing)?;
+        let mut answer = self.playing.play(&player, prompt, &placing)?;
         let notes = answer.len();
         // A part that both files have goes on where it was; others get channels that are free.
         let channel = |note: &Note| placing.channel(note.instrument).unwrap_or(note.channel);
         let after = moved(&second, first, end, 1.0);
         answer.extend(after.into_iter().map(|note| Note { channel: channel(&note), ..note }));
         let whole = song.turning(&self.playing.output, end, &second, first)?;
-        let mut report = self.playing.finish(&whole, &answer, &model)?;
+        let mut report = self.playing.finish(&whole, &answer, &player)?;
         report["answer_notes"] = json!(notes);
         let tempo = |&(at, bpm): &(Beats, Bpm)| json!({ "beat": at.0, "bpm": bpm.0 });
         report["tempos"] = whole.tempos.iter().map(tempo).collect();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Args, value_parser};
-use continuo_inference::{Model, TimeFrame, tasks};
+use continuo_inference::{TimeFrame, tasks};
 use continuo_music::frame::Frame;
 use continuo_timeline::{Beats, Note};
 use serde_json::{Value, json};
@@ -34,15 +34,15 @@ pub struct Continue {
 impl Continue {
     /// Runs the command; gives what is printed.
     pub fn run(&self) -> Result<Value> {
-        let model = self.playing.model()?;
+        let player = self.playing.player()?;
         let song = Song::read(&self.input)?;
         let start = song.bar_after(song.end());
         let end = Beats(start.0 + self.length(&song, start)?);
-        let (frame, heard) = reach(&model, &song, start);
+        let (frame, heard) = reach(player.frame(), &song, start);
         let span = (frame.tick(start), frame.tick(end));
         let prompt = tasks::bridge(frame.events(heard), Vec::new(), span, self.playing.sampling());
-        let answer = self.playing.play(&model, prompt, &Placing::new(&song, frame, end, &[]))?;
-        let mut report = self.playing.finish(&song, &answer, &model)?;
+        let answer = self.playing.play(&player, prompt, &Placing::new(&song, frame, end, &[]))?;
+        let mut report = self.playing.finish(&song, &answer, &player)?;
         report["answer_from_beat"] = json!(start.0);
         report["answer_to_beat"] = json!(end.0);
         report["tempo_bpm"] = json!(song.tempo(start).0);
@@ -67,8 +67,8 @@ const REACH: usize = 400;
 const TICKS: f64 = 8000.0;
 
 /// The notes before `start` that a model is told, and the frame that begins with their first bar.
-pub fn reach<'a>(model: &Model, song: &'a Song, start: Beats) -> (Frame, &'a [Note]) {
-    let ticks_per_beat = match model.frame() {
+pub fn reach<'a>(time: TimeFrame, song: &'a Song, start: Beats) -> (Frame, &'a [Note]) {
+    let ticks_per_beat = match time {
         TimeFrame::Beats { ticks_per_beat } => f64::from(ticks_per_beat),
         TimeFrame::Seconds => 6000.0 / song.tempo(start).0,
     };
@@ -77,5 +77,5 @@ pub fn reach<'a>(model: &Model, song: &'a Song, start: Beats) -> (Frame, &'a [No
     let late = before.partition_point(|note| note.at.0 < earliest);
     let heard = &before[late.max(before.len().saturating_sub(REACH))..];
     let origin = song.bar_before(heard.first().map_or(start, |note| note.at));
-    (playing::frame(model, song, origin, start), heard)
+    (playing::frame(time, song, origin, start), heard)
 }

@@ -32,13 +32,13 @@ pub struct Generate {
 impl Generate {
     /// Runs the command.
     pub fn run(&self) -> Result<Value> {
-        let model = self.playing.model()?;
+        let player = self.playing.player()?;
         let song = Song::blank(Bpm(f64::from(self.tempo)))?;
         let end = Beats(f64::from(self.bars) * Meter::COMMON.bar().0);
-        let frame = playing::frame(&model, &song, Beats(0.0), Beats(0.0));
+        let frame = playing::frame(player.frame(), &song, Beats(0.0), Beats(0.0));
         let prompt = tasks::generate(self.instruments.clone(), frame.tick(end), self.playing.sampling());
         let answer =
-            self.playing.play(&model, prompt, &Placing::new(&song, frame, end, &self.instruments))?;
-        self.playing.finish(&song, &answer, &model)
+            self.playing.play(&player, prompt, &Placing::new(&song, frame, end, &self.instruments))?;
+        self.playing.finish(&song, &answer, &player)
     }
 }

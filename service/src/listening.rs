@@ -85,7 +85,7 @@ pub fn events(model: &Model, path: &Path, bytes: &[u8]) -> Result<Vec<Event>> {
     if matches!(model.frame(), TimeFrame::Beats { .. }) {
         let song = Song::parse(path, bytes.to_vec())?;
         let origin = song.bar_before(song.notes.first().map_or(Beats(0.0), |note| note.at));
-        return Ok(playing::frame(model, &song, origin, origin).events(&song.notes));
+        return Ok(playing::frame(model.frame(), &song, origin, origin).events(&song.notes));
     }
     let midi = Midi::parse(bytes).with_context(|| path.display().to_string())?;
     let notes = compound::from_midi(&midi);

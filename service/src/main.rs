@@ -5,6 +5,7 @@
 
 mod accompanying;
 mod bridging;
+mod config;
 mod continuing;
 mod exact;
 mod generating;
@@ -12,6 +13,7 @@ mod hub;
 mod listening;
 mod models;
 mod placing;
+mod player;
 mod playing;
 mod render;
 mod roll;
@@ -22,7 +24,7 @@ mod varying;
 
 use std::io::Write;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use continuo_service::{part, song};
 use serde_json::Value;
 
@@ -64,13 +66,22 @@ enum Command {
     Sample(exact::Sample),
     /// The same over HTTP, for other programs and machines.
     Serve(serve::Serve),
+    /// Whether `serve` would run with these options, and what is in its way.
+    Doctor(serve::checks::Doctor),
     /// The models on this machine.
     #[command(subcommand)]
     Models(models::Models),
 }
 
 fn main() -> std::process::ExitCode {
-    let done = match Arguments::parse().command {
+    let arguments = match arguments() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("continuo: {}", said(&error));
+            return std::process::ExitCode::FAILURE;
+        }
+    };
+    let done = match arguments.command {
         Command::Continue(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Accompany(command) => command.run(),
@@ -83,6 +94,7 @@ fn main() -> std::process::ExitCode {
         Command::Logits(command) => command.run(),
         Command::Sample(command) => command.run(),
         Command::Serve(command) => command.run(),
+        Command::Doctor(command) => command.run(),
         Command::Models(command) => command.run(),
     };
     match done {
@@ -96,6 +108,21 @@ fn main() -> std::process::ExitCode {
             std::process::ExitCode::FAILURE
         }
     }
+}
+
+/// The command line, and what a configuration file adds to it.
+fn arguments() -> anyhow::Result<Arguments> {
+    let mut command = Arguments::command();
+    let given = command.get_matches_mut();
+    if let Some((name @ ("serve" | "doctor"), options)) = given.subcommand()
+        && let Some(known) = command.find_subcommand(name)
+    {
+        let added = config::added(known, options)?;
+        if !added.is_empty() {
+            return Ok(Arguments::parse_from(std::env::args_os().chain(added)));
+        }
+    }
+    Ok(Arguments::from_arg_matches(&given)?)
 }
 
 /// An error and its causes, each said once.

@@ -33,7 +33,7 @@ pub struct Vary {
 impl Vary {
     /// Runs the command.
     pub fn run(&self) -> Result<Value> {
-        let model = self.playing.model()?;
+        let player = self.playing.player()?;
         let song = Song::read(&self.input)?;
         let (start, end) = (bar(&song, self.from - 1), bar(&song, self.from - 1 + self.bars));
         let inside = |note: &Note| (start.0 - 1e-9..end.0 - 1e-9).contains(&note.at.0);
@@ -42,12 +42,12 @@ impl Vary {
         }
         let first = song.bar_before(song.notes.first().map_or(start, |note| note.at));
         let origin = Beats(first.0.max(bar(&song, self.from.saturating_sub(17)).0));
-        let frame = playing::frame(&model, &song, origin, start);
+        let frame = playing::frame(player.frame(), &song, origin, start);
         let span = (frame.tick(start), frame.tick(end));
         let prompt = tasks::vary(&frame.events(&song.notes), span, self.playing.sampling());
         let rest = song.without(start, end);
-        let answer = self.playing.play(&model, prompt, &Placing::new(&song, frame, end, &[]))?;
-        self.playing.finish(&rest, &answer, &model)
+        let answer = self.playing.play(&player, prompt, &Placing::new(&song, frame, end, &[]))?;
+        self.playing.finish(&rest, &answer, &player)
     }
 }
 

@@ -272,6 +272,20 @@ fn a_checkpoint_in_the_models_folder_answers_for_its_size() {
     let from = golden::folder().join("model");
     std::fs::copy(from.join("config_inv.json"), folder.join("config.json")).unwrap();
     std::fs::copy(from.join("model.safetensors"), folder.join("model.safetensors")).unwrap();
+    // More than is allowed is refused before it is read.
+    let Some(mut small) = Serving::at("folder", home.clone(), &["--memory", "1000", "--state", "memory"])
+    else {
+        return;
+    };
+    small.keep_home();
+    let refused = small.post("/predict", &json!({ "max_tokens": 3, "model_size": "small" }));
+    refused.is_problem(503, "model_unavailable");
+    let details = &refused.body["details"];
+    assert!(
+        details["needed_bytes"].as_u64().unwrap() > 1000 && details["available_bytes"] == 1000,
+        "{details}"
+    );
+    drop(small);
     let Some(service) = Serving::at("folder", home, &[]) else { return };
     let input = tune();
     let body = json!({

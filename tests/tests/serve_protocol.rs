@@ -44,6 +44,7 @@ fn the_page_names_what_the_service_has() {
         ("Answer", "Prediction"),
         ("Variations", "Variation"),
         ("Problems", "Problem"),
+        ("Analysis", "Analyzed"),
         ("Notes", "Notes"),
     ] {
         assert_eq!(sorted(column(&text, heading)), sorted(fields(&description, schema)), "{heading}");

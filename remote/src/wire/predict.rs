@@ -101,6 +101,32 @@ pub enum Include {
     Analysis,
 }
 
+/// What can be told about a file without a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    /// `duration_seconds`.
+    DurationSeconds,
+    /// `estimated_key`.
+    EstimatedKey,
+    /// `tempo_bpm`.
+    TempoBpm,
+    /// `time_signature`.
+    TimeSignature,
+    /// `instruments`.
+    Instruments,
+    /// `note_count`.
+    NoteCount,
+    /// `note_density`.
+    NoteDensity,
+    /// `pitch_range`.
+    PitchRange,
+    /// `energy_profile`.
+    EnergyProfile,
+    /// `structure`.
+    Structure,
+}
+
 /// Ways of older services.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
@@ -200,6 +226,22 @@ pub struct Predict {
     /// What each variation holds; all of it if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub include: Option<Vec<Include>>,
+    /// Which facts `analysis` and `metadata` hold: none if this is an empty list, all if it is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub analyses: Option<Vec<Fact>>,
+    /// Who made the artifacts of the answer (`agent_anticipatory`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub creator: Option<String>,
+    /// Tags of the artifacts, besides `type:midi`, `format:mid`, `phase:generation` and `tool:` with the task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 32)]
+    pub tags: Option<Vec<String>>,
+    /// Of the artifacts; one is made up where several answers are asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variation_set_id: Option<String>,
+    /// Of the artifacts; that of the file sent, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_id: Option<String>,
     /// The caller's own name for the job: letters, digits, `.`, `_`, `:`, `-`; at most 256. Another is passed over
     /// with a warning. May also come as a query parameter or as the header `X-Client-Job-ID`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -72,6 +72,9 @@ pub struct Variation {
     /// Its content hash (SHA-256), at which `/cas/{hash}` gives it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_hash: Option<String>,
+    /// Its artifact, at `/artifacts/{artifact_id}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact_id: Option<String>,
     /// Tokens of new music: three a note.
     pub tokens: u64,
     /// `tokens`.
@@ -97,6 +100,9 @@ pub struct Metadata {
     /// Name of the model that answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// That of the artifacts, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variation_set_id: Option<String>,
     /// What the caller should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

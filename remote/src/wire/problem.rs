@@ -21,6 +21,19 @@ pub enum ProblemKind {
     RateLimited,
 }
 
+impl ProblemKind {
+    /// As it stands on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::ModelUnavailable => "model_unavailable",
+            Self::GenerationFailed => "generation_failed",
+            Self::Timeout => "timeout",
+            Self::RateLimited => "rate_limited",
+        }
+    }
+}
+
 /// Every answer that is no success.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {

@@ -1,12 +1,12 @@
 //! A request that was looked through: numbers in their ranges, files decoded.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use continuo_inference::Sampling;
-use continuo_remote::wire::{Compat, Detail, Include, Mode, ModelSize, Predict, Task, Wishes};
+use continuo_remote::wire::{Compat, Detail, Fact, Include, Mode, ModelSize, Predict, Task, Wishes};
 
 use super::failure::{Failure, fault};
-use super::store::{Store, is_hash};
+use super::input::{Find, Wrong, file};
+use super::ledger::New;
+use super::{artifact_routes, store};
 
 /// A sound request.
 #[derive(Clone, Debug)]
@@ -39,6 +39,12 @@ pub struct Ask {
     pub hints: Vec<String>,
     /// What a variation holds.
     pub include: Vec<Include>,
+    /// Facts that are told; all if absent.
+    pub facts: Option<Vec<Fact>>,
+    /// What the artifacts have in common.
+    pub artifact: New,
+    /// Hash of the file that the music comes from.
+    pub source: Option<String>,
     /// The file.
     pub input: Option<Vec<u8>>,
     /// What comes before a bridge, and after.
@@ -52,6 +58,8 @@ struct Look {
     clamp: bool,
     faults: Vec<Detail>,
     warnings: Vec<String>,
+    /// The store cannot be read.
+    broken: Option<Failure>,
 }
 
 impl Look {
@@ -76,16 +84,21 @@ impl Look {
         self.number(name, given.map(|n| n as f64), usual as f64, (low as f64, high as f64)) as i64
     }
 
-    fn keep<T>(&mut self, read: Result<T, Detail>) -> Option<T> {
-        read.map_err(|fault| self.faults.push(fault)).ok()
+    fn keep(&mut self, read: Result<Option<Vec<u8>>, Wrong>) -> Option<Vec<u8>> {
+        match read {
+            Ok(file) => return file,
+            Err(Wrong::Fault(fault)) => self.faults.push(fault),
+            Err(Wrong::Store(failure)) => self.broken = Some(failure),
+        }
+        None
     }
 }
 
 impl Ask {
-    /// Looks a request through. Files named by hash come from `store`.
-    pub fn of(request: &Predict, store: &Store) -> Result<Self, Failure> {
+    /// Looks a request through. Files named by hash come from `find`.
+    pub fn of(request: &Predict, find: Find<'_>) -> Result<Self, Failure> {
         let clamp = request.compat.as_ref().is_some_and(|compat: &Compat| compat.clamp);
-        let mut look = Look { clamp, faults: Vec::new(), warnings: Vec::new() };
+        let mut look = Look { clamp, faults: Vec::new(), warnings: Vec::new(), broken: None };
         let mut ask = Self::numbers(request, &mut look);
         let by_hash = [
             ("seed_hash", &request.seed_hash),
@@ -94,14 +107,24 @@ impl Ask {
         ];
         let mut texts = vec![("midi_input", &request.midi_input)];
         texts.extend(by_hash);
-        ask.input = file(&texts, store, &mut look);
+        ask.input = look.keep(file(&texts, find));
         let a = [("section_a", &request.section_a), ("section_a_hash", &request.section_a_hash)];
         let b = [("section_b", &request.section_b), ("section_b_hash", &request.section_b_hash)];
-        ask.sections = (file(&a, store, &mut look), file(&b, store, &mut look));
+        ask.sections = (look.keep(file(&a, find)), look.keep(file(&b, find)));
+        ask.source = ask.input.as_ref().or(ask.sections.0.as_ref()).map(|bytes| store::hash(bytes));
         if ask.task == Task::Generate && ask.input.is_some() {
             ask.task = Task::GenerateSeeded;
         }
         ask.needs(&mut look);
+        ask.artifact.variation_set_id.clone_from(&request.variation_set_id);
+        ask.artifact.parent_id.clone_from(&request.parent_id);
+        let named = (request.creator.clone(), request.tags.clone());
+        if let Err(failure) = artifact_routes::names(&mut ask.artifact, named.0, named.1) {
+            look.faults.extend(failure.faults);
+        }
+        if let Some(failure) = look.broken {
+            return Err(failure);
+        }
         ask.warnings = look.warnings;
         if look.faults.is_empty() { Ok(ask) } else { Err(Failure::faulty(look.faults)) }
     }
@@ -148,6 +171,9 @@ impl Ask {
                 .include
                 .clone()
                 .unwrap_or_else(|| vec![Include::Midi, Include::Hash, Include::Analysis]),
+            facts: request.analyses.clone(),
+            artifact: New::default(),
+            source: None,
             input: None,
             sections: (None, None),
             warnings: Vec::new(),
@@ -184,20 +210,6 @@ fn instrument_list(list: &[u8], look: &mut Look) {
     }
 }
 
-/// The first of some texts that is there: a file in base64, or its hash.
-fn file(texts: &[(&str, &Option<String>)], store: &Store, look: &mut Look) -> Option<Vec<u8>> {
-    let (name, text) = texts.iter().find_map(|(name, text)| text.as_ref().map(|text| (*name, text)))?;
-    let wrong = |text: String| fault(&[name], text, "value_error");
-    if name.ends_with("_hash") || is_hash(text) {
-        let found = store.get(text).map(|bytes| bytes.as_ref().clone());
-        let missing = || wrong(format!("{name}: nothing is stored under {text:.64}; send the file itself"));
-        return look.keep(found.ok_or_else(missing));
-    }
-    let kept: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    let bytes = STANDARD.decode(&kept).map_err(|error| wrong(format!("{name} is not base64: {error}")));
-    look.keep(bytes)
-}
-
 /// A seed that JavaScript can say too.
 fn chance() -> u64 {
     let mut bytes = [0_u8; 8];
@@ -223,7 +235,7 @@ mod tests {
     use super::*;
 
     fn ask(json: &str) -> Result<Ask, Failure> {
-        Ask::of(&serde_json::from_str(json).unwrap(), &Store::new(1000))
+        Ask::of(&serde_json::from_str(json).unwrap(), &|_| Ok(None))
     }
 
     #[test]

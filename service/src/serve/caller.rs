@@ -25,6 +25,8 @@ pub struct Caller {
     pub lane: Lane,
     /// Names by query and by header, in this order.
     names: Vec<String>,
+    /// Its trace.
+    pub trace: opentelemetry::Context,
 }
 
 /// The caller's name for the job, and what is to be said about it.
@@ -49,6 +51,7 @@ impl<S: Sync + Send> FromRequestParts<S> for Caller {
             parts.headers.get("x-client-job-id").map(|v| String::from_utf8_lossy(v.as_bytes()).into());
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
         Ok(Self {
+            trace: super::telemetry::parent(&parts.headers),
             request_id,
             lane: lane(peer(parts)),
             names: asked.client_job_id.into_iter().chain(header).collect(),

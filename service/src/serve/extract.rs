@@ -11,6 +11,9 @@ use super::failure::{Failure, fault};
 /// A body in JSON.
 pub struct Body<T>(pub T);
 
+/// A body of any kind.
+pub struct Raw(pub axum::body::Bytes);
+
 /// Query parameters.
 pub struct Asked<T>(pub T);
 
@@ -30,10 +33,18 @@ impl<T: DeserializeOwned, S: Sync + Send> FromRequest<S> for Body<T> {
             let text = "the body is JSON; send it with the header Content-Type: application/json";
             return Err(Failure::invalid(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
         }
+        let Raw(bytes) = Raw::from_request(request, state).await?;
+        parsed(&bytes).map(Self)
+    }
+}
+
+impl<S: Sync + Send> FromRequest<S> for Raw {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
         let read = axum::body::Bytes::from_request(request, state);
         let bytes = tokio::time::timeout(super::BODY_WITHIN, read).await.map_err(|_| slow())?;
-        let bytes = bytes.map_err(|rejection| unread(rejection.status()))?;
-        parsed(&bytes).map(Self)
+        bytes.map(Self).map_err(|rejection| unread(rejection.status()))
     }
 }
 
@@ -54,7 +65,7 @@ fn unread(status: StatusCode) -> Failure {
 
 /// Fields that hold an object, and fields that hold a list of them. A list in place of an object would
 /// otherwise be taken for its fields in order.
-const OBJECTS: &[&str] = &["constraints", "compat", "limits", "params"];
+const OBJECTS: &[&str] = &["constraints", "compat", "limits", "params", "metadata"];
 const LISTS: &[&str] = &["history", "controls", "operations"];
 
 fn objects(value: &Value, at: &str, faults: &mut Vec<Detail>) {

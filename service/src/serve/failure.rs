@@ -114,6 +114,12 @@ impl Failure {
         }
     }
 
+    /// With another status.
+    pub fn of(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
     /// With numbers and names.
     pub fn with(mut self, details: Value) -> Self {
         self.details = details;

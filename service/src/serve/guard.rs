@@ -9,11 +9,13 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::caller::{RequestId, peer, request_id};
 use super::failure::Failure;
+use super::{log, page};
 
 /// Who may ask, and how often.
 #[derive(Default)]
@@ -44,7 +46,7 @@ impl Guard {
             let text = "the header Host names another machine; ask at 127.0.0.1 or localhost, or set a token";
             return Err(Failure::invalid(StatusCode::FORBIDDEN, text));
         }
-        if parts.uri.path() == "/health" {
+        if parts.uri.path() == "/health" || page::is_part(parts.uri.path()) {
             return Ok(());
         }
         self.known(&parts.headers)?;
@@ -99,13 +101,19 @@ fn names_this_machine(headers: &HeaderMap) -> bool {
         || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// On a failure that has the shape that its clients know, and keeps it.
+#[derive(Clone)]
+pub struct Shaped;
+
 /// Gives the request its number, and every failure its body.
 pub async fn number(mut request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
+    let (began, line) = (Instant::now(), (request.method().to_string(), request.uri().path().to_owned()));
     request.extensions_mut().insert(RequestId(id.clone()));
     let mut response = next.run(request).await;
     let status = response.status();
-    if status.is_client_error() || status.is_server_error() {
+    let shaped = response.extensions().get::<Shaped>().is_some();
+    if !shaped && (status.is_client_error() || status.is_server_error()) {
         let allow = response.headers().get(header::ALLOW).cloned();
         let failure =
             response.extensions_mut().remove::<Failure>().unwrap_or_else(|| Failure::of_status(status));
@@ -117,7 +125,21 @@ pub async fn number(mut request: Request, next: Next) -> Response {
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", value);
     }
+    told(&id, line, status, began);
     response
+}
+
+/// A line about a request; how long it took is told to its first byte.
+fn told(id: &str, (method, path): (String, String), status: StatusCode, began: Instant) {
+    let level = if status.is_server_error() { "error" } else { "info" };
+    let fields = [
+        ("method", json!(method)),
+        ("path", json!(path)),
+        ("status", json!(status.as_u16())),
+        ("request_id", json!(id)),
+        ("seconds", json!((began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0)),
+    ];
+    log::say(level, "request", &fields);
 }
 
 /// Lets in who may come in.

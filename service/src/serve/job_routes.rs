@@ -35,7 +35,8 @@ pub async fn create(
 ) -> Result<(StatusCode, Json<JobAccepted>), Failure> {
     let errand = service.errand(&caller, request).await?;
     let life = service.life();
-    let job_id = service.jobs.create(errand.ask.task, Arc::clone(&life));
+    let (task, own) = (errand.ask.task, Arc::clone(&life));
+    let job_id = service.apart(move |service| service.jobs.create(task, own)).await?;
     let (house, id) = (Arc::clone(&service), job_id.clone());
     let work = move |life: &_| {
         let result = errand.perform(&house, life, &mut |_| ());
@@ -43,7 +44,7 @@ pub async fn create(
         Ok(())
     };
     if let Err(failure) = service.submit(caller.lane, &life, work) {
-        service.jobs.end(&job_id, &Err(failure.clone()), &caller.request_id);
+        service.refuse(job_id, failure.clone(), caller.request_id).await;
         return Err(failure);
     }
     let message = format!("GET /jobs/{job_id}?wait=30 until it is over; DELETE /jobs/{job_id} calls it off");
@@ -66,16 +67,14 @@ pub async fn poll(
         let text = format!("wait {seconds} is outside 0 to {WAIT} s");
         return Err(Failure::invalid(StatusCode::UNPROCESSABLE_ENTITY, text));
     }
-    let ended = service.jobs.ended(&id).ok_or_else(|| unknown(&id))?;
     // Asked to be told before looking, so that no end falls between.
-    let told = ended.notified();
-    let job = service.jobs.get(&id).ok_or_else(|| unknown(&id))?;
-    if job.status.is_over() || seconds == 0.0 {
-        return Ok(Json(job));
+    let ended = service.jobs.ended(&id);
+    let told = ended.as_ref().map(|ended| ended.notified());
+    if let Some(told) = told.filter(|_| seconds > 0.0) {
+        // Told or not, the job is shown as it stands.
+        let _ = tokio::time::timeout(Duration::from_secs_f64(seconds), told).await;
     }
-    // Told or not, the job is shown as it stands.
-    let _ = tokio::time::timeout(Duration::from_secs_f64(seconds), told).await;
-    service.jobs.get(&id).map(Json).ok_or_else(|| unknown(&id))
+    standing(&service, id).await
 }
 
 /// Calls a job off, or a stream.
@@ -84,10 +83,18 @@ pub async fn poll(
     responses((status = 200, body = Job), (status = "default", body = Problem))
 )]
 pub async fn cancel(State(service): State<Arc<Service>>, Named(id): Named) -> Result<Json<Job>, Failure> {
-    service.jobs.cancel(&id).map(Json).ok_or_else(|| unknown(&id))
+    let asked = id.clone();
+    let job = service.apart(move |service| service.jobs.cancel(&asked)).await?;
+    job.map(Json).ok_or_else(|| unknown(&id))
+}
+
+async fn standing(service: &Arc<Service>, id: String) -> Result<Json<Job>, Failure> {
+    let asked = id.clone();
+    let job = service.apart(move |service| service.jobs.get(&asked)).await?;
+    job.map(Json).ok_or_else(|| unknown(&id))
 }
 
 fn unknown(id: &str) -> Failure {
-    let text = format!("there is no job {id:.80}; the newest 256 that are over are kept");
+    let text = format!("there is no job {id:.80}; the newest 4096 that are over are kept");
     Failure::invalid(StatusCode::NOT_FOUND, text)
 }

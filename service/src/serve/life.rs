@@ -15,6 +15,8 @@ pub struct Life {
     pub tokens: AtomicU64,
     /// 0 to 100.
     pub percent: AtomicU64,
+    /// How many answers were stepped together, on average; bits of a number.
+    pub together: AtomicU64,
 }
 
 impl Life {
@@ -26,6 +28,7 @@ impl Life {
             most,
             tokens: AtomicU64::new(0),
             percent: AtomicU64::new(0),
+            together: AtomicU64::new(0),
         })
     }
 

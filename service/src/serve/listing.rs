@@ -1,21 +1,18 @@
-//! What is here: `/health`, `/models`, `/cas/{hash}`.
+//! What is here: `/health`, `/models`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use continuo_remote::wire::{
     API_VERSION, Health, ModelEntry, ModelSize, ModelStatus, Models, Problem, SERVICE, SERVICE_VERSION, Task,
 };
 
-use super::extract::Named;
-use super::failure::Failure;
 use super::service::Service;
 use super::shelf::{installed, remedy};
-use super::store::is_hash;
 use super::tasks::wishes;
 
 /// Most tokens of an answer.
@@ -24,12 +21,30 @@ const TOKENS: u64 = 8192;
 /// Whether the service is up.
 #[utoipa::path(get, path = "/health", responses((status = 200, body = Health)))]
 pub async fn health(headers: HeaderMap) -> Response {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
-    if accept.contains("text/plain") && !accept.contains("json") {
+    if wants_text(&headers) {
         return "ok".into_response();
     }
     let health = Health { status: "ok".into(), service: SERVICE.into(), version: SERVICE_VERSION.into() };
     Json(health).into_response()
+}
+
+/// Whether a caller takes only plain text.
+pub fn wants_text(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
+    accept.contains("text/plain") && !accept.contains("json")
+}
+
+/// Figures, as Prometheus reads them.
+#[utoipa::path(
+    get, path = "/metrics",
+    responses(
+        (status = 200, body = String, content_type = "text/plain; version=0.0.4"),
+        (status = "default", body = Problem)
+    )
+)]
+pub async fn metrics(State(service): State<Arc<Service>>) -> Response {
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (kind, service.figures.text(&service)).into_response()
 }
 
 /// Which models are here and what they do.
@@ -57,6 +72,12 @@ pub async fn models(State(service): State<Arc<Service>>) -> Json<Models> {
             entry.remedy = Some(remedy(size));
         }
     }
+    for name in ["musicgen", "llmchat"] {
+        let mut one = entry(&[], false);
+        (one.max_tokens, one.supported_constraints) = (0, Vec::new());
+        one.remedy = Some("this version of the service has no such model".into());
+        models.insert(name.into(), one);
+    }
     if let Some(bridge) = models.get_mut("bridge") {
         bridge.requires = vec!["section_a".into()];
         bridge.optional = vec!["section_b".into()];
@@ -74,24 +95,4 @@ fn entry(tasks: &[Task], here: bool) -> ModelEntry {
         optional: Vec::new(),
         remedy: None,
     }
-}
-
-/// A file by the SHA-256 of its content.
-#[utoipa::path(
-    get, path = "/cas/{hash}", params(("hash" = String, Path, pattern = "^[0-9a-f]{64}$")),
-    responses(
-        (status = 200, description = "the file", content_type = "audio/midi"),
-        (status = "default", body = Problem)
-    )
-)]
-pub async fn file(State(service): State<Arc<Service>>, Named(hash): Named) -> Result<Response, Failure> {
-    if !is_hash(&hash) {
-        let text = "a content hash has 64 hexadecimal digits, in lower case";
-        return Err(Failure::invalid(StatusCode::UNPROCESSABLE_ENTITY, text));
-    }
-    let missing =
-        || Failure::invalid(StatusCode::NOT_FOUND, "nothing is stored under this hash, or it was let go");
-    let bytes = service.store.get(&hash).ok_or_else(missing)?;
-    let head = [(header::CONTENT_TYPE, "audio/midi".to_owned()), (header::ETAG, format!("\"{hash}\""))];
-    Ok((head, bytes.as_ref().clone()).into_response())
 }

@@ -6,19 +6,30 @@
 //!                                                          └ lanes take turns └ words of progress ─▶ stream
 //! ```
 
+mod analyze;
+mod artifact_routes;
 mod ask;
 mod batch;
 mod caller;
+mod cas_routes;
+pub mod checks;
 mod clock;
 mod extract;
 mod failure;
+mod families;
+mod figures;
 mod guard;
+mod input;
 mod job_routes;
 mod jobs;
+mod ledger;
 mod life;
 mod listing;
+mod log;
 mod measure;
 mod notes;
+mod options;
+mod page;
 mod perform;
 mod play;
 mod predict;
@@ -26,73 +37,35 @@ mod queue;
 mod router;
 mod service;
 mod shelf;
+mod state;
 mod stop;
 mod store;
 mod stream;
 mod tasks;
+mod telemetry;
 
-use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, value_parser};
-use continuo_remote::wire::PORT;
+use continuo_remote::wire::SERVICE;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+
+pub use options::Serve;
 
 use guard::{Guard, digest};
 use queue::Queue;
 use service::Service;
+use telemetry::{Collector, Telemetry};
 
 /// How long a body may be on its way.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 
-/// Arguments of `continuo serve`.
-#[derive(Args)]
-pub struct Serve {
-    /// The port; 0 takes a free one, which is printed.
-    #[arg(long, default_value_t = PORT, env = "CONTINUO_PORT")]
-    port: u16,
-    /// The address to listen at. Others than this machine's own want a token.
-    #[arg(long, default_value = "127.0.0.1", env = "CONTINUO_HOST")]
-    host: IpAddr,
-    /// Requests must send `Authorization: Bearer TOKEN`.
-    #[arg(long, env = "CONTINUO_TOKEN", hide_env_values = true)]
-    token: Option<String>,
-    /// The same, read from a file.
-    #[arg(long, value_name = "FILE", conflicts_with = "token")]
-    token_file: Option<PathBuf>,
-    /// The model that answers where no size is asked for, or the size is not installed: a path or a name.
-    #[arg(long, value_name = "PATH")]
-    model: Option<String>,
-    /// Refuse a model size that is not installed; without this the best one that is answers.
-    #[arg(long)]
-    strict_models: bool,
-    /// Seconds that one piece of work may take.
-    #[arg(long, default_value_t = 300.0)]
-    timeout: f64,
-    /// Pieces of work under way at once.
-    #[arg(long, default_value_t = 8, value_parser = value_parser!(u16).range(1..=64))]
-    workers: u16,
-    /// Pieces of work that may wait.
-    #[arg(long, default_value_t = 64, value_parser = value_parser!(u16).range(0..=4096))]
-    queue: u16,
-    /// Requests for work a minute and address; 0 is no limit.
-    #[arg(long, default_value_t = 600.0)]
-    rate_limit: f64,
-    /// Largest body in bytes.
-    #[arg(long, default_value_t = 8 << 20)]
-    max_body: usize,
-    /// Bytes of files that are kept for fetching by hash.
-    #[arg(long, default_value_t = 256 << 20)]
-    store_bytes: usize,
-    /// A web page at this origin may ask; may be given more than once.
-    #[arg(long, value_name = "ORIGIN")]
-    cors_origin: Vec<String>,
-}
+/// How long traces and metrics may take at the end.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 impl Serve {
     /// Serves until it is told to stop; gives what is printed then.
@@ -105,20 +78,29 @@ impl Serve {
     }
 
     async fn serve(&self) -> Result<Value> {
-        let guard = self.guard()?;
+        let guard = Arc::new(self.guard()?);
         if !(self.timeout > 0.0 && self.timeout <= 86_400.0) {
             bail!("--timeout {} is outside 0 to 86400 s", self.timeout);
         }
-        let service = Arc::new(self.service()?);
         let address = SocketAddr::new(self.host, self.port);
         let listener = TcpListener::bind(address).await.with_context(|| refused(address))?;
         let address = listener.local_addr()?;
-        let router = router::router(Arc::clone(&service), Arc::new(guard), self.max_body);
+        log::as_format(self.log);
+        let service = Arc::new(self.service()?);
+        service.figures.watch(&service, service.telemetry.meter());
+        for family in families::asked(self) {
+            family.open(self.host, Arc::clone(&guard)).await?;
+        }
+        let router = router::router(Arc::clone(&service), guard, self.max_body);
         eprintln!("continuo: serving at http://{address} (stop with ctrl-c)");
         let app = router.into_make_service_with_connect_info::<SocketAddr>();
         let closing = stop::told(Arc::clone(&service));
         let serving = axum::serve(listener, app).with_graceful_shutdown(closing).into_future();
         stop::within(serving, &service).await?;
+        let house = Arc::clone(&service);
+        let ending = tokio::task::spawn_blocking(move || house.telemetry.end());
+        // A collector that does not answer holds nobody up.
+        let _ = tokio::time::timeout(LAST_WORDS, ending).await;
         Ok(json!({
             "address": format!("http://{address}"),
             "work": service.served.load(Ordering::Relaxed),
@@ -127,10 +109,16 @@ impl Serve {
     }
 
     fn service(&self) -> Result<Service> {
+        let state = state::State::open(self.state.as_deref(), self.store.as_deref())?;
         Ok(Service {
-            shelf: shelf::Shelf::new(self.model.clone(), self.strict_models),
-            store: store::Store::new(self.store_bytes),
-            jobs: jobs::Jobs::default(),
+            shelf: shelf::Shelf::new(self.model.clone(), self.strict_models, self.memory),
+            store: state.store,
+            jobs: jobs::Jobs::new(Arc::clone(&state.ledger)),
+            ledger: state.ledger,
+            _lock: state.lock,
+            memory: Default::default(),
+            figures: Arc::default(),
+            telemetry: Telemetry::to(Collector::named(self.otlp.as_deref()), SERVICE)?,
             queue: Queue::new("work", self.workers.into(), self.queue.into())?,
             live: Queue::new("live", self.workers.into(), self.queue.into())?,
             most: Duration::from_secs_f64(self.timeout),

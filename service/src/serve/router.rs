@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::{Json, Router, middleware};
 use continuo_remote::wire::{Progress, SERVICE_VERSION};
 use utoipa::OpenApi;
@@ -14,7 +14,9 @@ use utoipa_axum::routes;
 use super::failure::Failure;
 use super::guard::{Guard, admit, number};
 use super::service::Service;
-use super::{batch, job_routes, listing, notes, predict, stream};
+use super::{
+    analyze, artifact_routes, batch, cas_routes, families, job_routes, listing, notes, page, predict, stream,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -32,10 +34,16 @@ fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(listing::health))
         .routes(routes!(listing::models))
-        .routes(routes!(listing::file))
+        .routes(routes!(listing::metrics))
+        .routes(routes!(cas_routes::add))
+        .routes(routes!(cas_routes::file, cas_routes::put))
+        .routes(routes!(artifact_routes::create, artifact_routes::list))
+        .routes(routes!(artifact_routes::one))
+        .routes(routes!(artifact_routes::ancestors))
         .routes(routes!(predict::predict))
         .routes(routes!(stream::stream))
         .routes(routes!(batch::batch))
+        .routes(routes!(analyze::analyze))
         .routes(routes!(job_routes::create))
         .routes(routes!(job_routes::poll, job_routes::cancel))
         .routes(routes!(notes::notes))
@@ -52,11 +60,16 @@ pub fn description() -> utoipa::openapi::OpenApi {
 pub fn router(service: Arc<Service>, guard: Arc<Guard>, most: usize) -> Router {
     let text = Arc::new(serde_json::to_value(description()).unwrap_or_default());
     let openapi = get(move || async move { Json(text.as_ref().clone()) });
-    routes()
-        .split_for_parts()
-        .0
-        .with_state(service)
-        .route("/openapi.json", openapi)
+    let mut all = routes().split_for_parts().0.with_state(service).route("/openapi.json", openapi);
+    for (address, kind, text) in page::PARTS {
+        all = all.route(address, get(move || async move { page::part(kind, text) }));
+    }
+    guarded(all.route("/mcp", any(families::no_mcp)), guard, most)
+}
+
+/// Routes behind the guard; every failure has its shape.
+pub fn guarded(routes: Router, guard: Arc<Guard>, most: usize) -> Router {
+    routes
         .fallback(|| async { Failure::of_status(StatusCode::NOT_FOUND) })
         .layer(DefaultBodyLimit::max(most))
         .layer(middleware::from_fn_with_state(guard, admit))

@@ -2,21 +2,25 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use continuo_remote::wire::{Predict, ProblemKind};
 use tokio::sync::oneshot;
 
+use super::analyze::Memory;
 use super::ask::Ask;
 use super::caller::{Caller, Lane};
 use super::failure::Failure;
+use super::figures::Figures;
 use super::jobs::Jobs;
+use super::ledger::Ledger;
 use super::life::Life;
 use super::perform::Errand;
 use super::queue::Queue;
 use super::shelf::Shelf;
 use super::store::Store;
+use super::telemetry::Telemetry;
 
 /// The service.
 pub struct Service {
@@ -24,6 +28,16 @@ pub struct Service {
     pub shelf: Shelf,
     /// Files by hash.
     pub store: Store,
+    /// What is known about files and jobs.
+    pub ledger: Arc<Ledger>,
+    /// The state is this process's own while this is open.
+    pub _lock: Option<std::fs::File>,
+    /// What was told about files.
+    pub memory: Memory,
+    /// What is counted.
+    pub figures: Arc<Figures>,
+    /// Where traces and metrics go.
+    pub telemetry: Telemetry,
     /// Jobs.
     pub jobs: Jobs,
     /// Work that may wait.
@@ -59,14 +73,44 @@ impl Service {
         lives.iter().filter_map(Weak::upgrade).for_each(|life| life.cancel());
     }
 
+    /// Does something that may wait for a disk, apart from the threads that serve.
+    pub async fn apart<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let service = Arc::clone(self);
+        tokio::task::spawn_blocking(move || work(&service)).await.unwrap_or_else(|_| Err(defect()))
+    }
+
+    /// Ends a job that the queue would not take.
+    pub async fn refuse(self: &Arc<Self>, job_id: String, failure: Failure, request_id: String) {
+        let end = move |service: &Self| {
+            service.jobs.end(&job_id, &Err(failure), &request_id);
+            Ok(())
+        };
+        // Nobody is told of the job, so nothing is lost if this fails.
+        let _ = self.apart(end).await;
+    }
+
     /// Looks a request through. Decodes files, so it is not for the threads that serve.
     pub async fn errand(self: &Arc<Self>, caller: &Caller, request: Predict) -> Result<Errand, Failure> {
         let name = caller.name(request.client_job_id.as_deref());
         let request_id = caller.request_id.clone();
-        let service = Arc::clone(self);
-        let looked = tokio::task::spawn_blocking(move || Ask::of(&request, &service.store));
-        let ask = looked.await.map_err(|_| defect())??;
-        Ok(Errand { ask, name, request_id })
+        let look = move |service: &Self| Ask::of(&request, &|hash| service.store.get(hash));
+        let ask = self.apart(look).await?;
+        let mut span = self.telemetry.span(ask.task.name(), &caller.trace);
+        span.set("task", ask.task.name());
+        span.set("request_id", request_id.clone());
+        if let Some(tokens) = ask.notes {
+            span.set("max_tokens", i64::try_from(3 * tokens).unwrap_or(i64::MAX));
+        }
+        if let Some(size) = ask.size {
+            span.set("model_size", size.name());
+        }
+        if let Some(name) = &name.name {
+            span.set("mcp.client_job_id", name.clone());
+        }
+        Ok(Errand { ask, name, request_id, span: Mutex::new(span) })
     }
 
     /// Gives work to a thread of the queue.
@@ -89,8 +133,10 @@ impl Service {
     ) -> Result<Coming<T>, Failure> {
         let (give, coming) = oneshot::channel();
         let life = Arc::clone(life);
+        let (asked, figures) = (Instant::now(), Arc::clone(&self.figures));
         let work = move || {
             life.begin();
+            figures.waited(asked.elapsed());
             // Whoever waited may have gone.
             let _ = give.send(life.check().and_then(|()| work(&life)));
         };

@@ -1,7 +1,10 @@
 //! The models of this machine, loaded when they are first asked for.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use continuo_inference::Engine;
 use continuo_remote::wire::ModelSize;
@@ -15,6 +18,8 @@ pub struct Shelf {
     /// Of `--model`: answers where no size is asked for, or the size is not here.
     own: Option<String>,
     strict: bool,
+    /// Most bytes of a model's weights, if it is said; else what the system has free.
+    memory: Option<u64>,
     engines: Mutex<HashMap<&'static str, Arc<Engine>>>,
 }
 
@@ -32,9 +37,10 @@ pub struct Chosen {
 const OWN: &str = "default";
 
 impl Shelf {
-    /// `own` is the model of `--model`; `strict` refuses sizes that are not here.
-    pub fn new(own: Option<String>, strict: bool) -> Self {
-        Self { own, strict, engines: Mutex::default() }
+    /// `own` is the model of `--model`; `strict` refuses sizes that are not here; a model of more than `memory`
+    /// bytes is refused before it is read.
+    pub fn new(own: Option<String>, strict: bool, memory: Option<u64>) -> Self {
+        Self { own, strict, memory, engines: Mutex::default() }
     }
 
     /// Whether only the size that was asked for may answer.
@@ -63,6 +69,27 @@ impl Shelf {
         self.chosen(name, warning)
     }
 
+    /// Refuses a model that is larger than memory.
+    fn fits(&self, name: Option<&str>) -> Result<(), Failure> {
+        let Some(path) = name.and_then(|name| models::resolve(name).ok()) else { return Ok(()) };
+        let (needed, most) = (weights(&path), self.memory.or_else(free));
+        let Some(most) = most.filter(|most| needed > *most) else { return Ok(()) };
+        let text = format!(
+            "the model at {} has {needed} bytes of weights, and {most} are allowed or free (--memory)",
+            path.display()
+        );
+        Err(Failure::unavailable(text)
+            .with(json!({ "needed_bytes": needed, "available_bytes": most }))
+            .suggest("ask for a smaller model_size, or make room"))
+    }
+
+    /// How long all models have computed.
+    pub fn busy(&self) -> Duration {
+        let engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
+        let micros = engines.values().map(|engine| engine.work().busy.load(Ordering::Relaxed)).sum();
+        Duration::from_micros(micros)
+    }
+
     fn chosen(&self, size: &'static str, warning: Option<String>) -> Result<Chosen, Failure> {
         let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(engine) = engines.get(size) {
@@ -72,12 +99,30 @@ impl Shelf {
             Some(one) => names(one).into_iter().find(|name| models::resolve(name).is_ok()),
             None => self.own.clone(),
         };
+        self.fits(name.as_deref())?;
         let model = models::load(name.as_deref())
             .map_err(|error| Failure::unavailable(format!("the model {size} cannot be loaded: {error:#}")))?;
         let engine = Engine::shared(model);
         engines.insert(size, Arc::clone(&engine));
         Ok(Chosen { engine, size, warning })
     }
+}
+
+/// Bytes of the weights of a model.
+fn weights(path: &Path) -> u64 {
+    let of = |path: &Path| path.metadata().map_or(0, |there| there.len());
+    let heavy = |path: &PathBuf| {
+        path.extension().is_some_and(|kind| ["safetensors", "bin"].iter().any(|one| kind == *one))
+    };
+    let inside = crate::hub::children(path).into_iter().filter(heavy).map(|path| of(&path)).sum();
+    if path.is_dir() { inside } else { of(path) }
+}
+
+/// What the system can give, in bytes, where it tells.
+fn free() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 /// Names under which a size may lie on this machine.

@@ -77,7 +77,12 @@ async fn signal() {
 
 /// The most memory that the process had, in bytes, where the system tells.
 pub fn peak_memory() -> Option<u64> {
+    memory("VmHWM:")
+}
+
+/// A line of the system's account of this process, in bytes.
+pub fn memory(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }

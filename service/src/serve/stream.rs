@@ -43,7 +43,8 @@ pub async fn stream(
     }
     let (say, heard) = unbounded_channel();
     let waiter = Waiter(service.life());
-    let job_id = service.jobs.create(errand.ask.task, Arc::clone(&waiter.0));
+    let (task, own) = (errand.ask.task, Arc::clone(&waiter.0));
+    let job_id = service.apart(move |service| service.jobs.create(task, own)).await?;
     let estimated_tokens = estimate(&errand.ask);
     // Whoever listens may have gone at any time; then the waiter calls the work off.
     let _ = say.send(Progress::Start { task: errand.ask.task, job_id: job_id.clone(), estimated_tokens });
@@ -54,7 +55,7 @@ pub async fn stream(
         Ok(())
     };
     if let Err(failure) = service.submit(caller.lane, &waiter.0, work) {
-        service.jobs.end(&job_id, &Err(failure.clone()), &caller.request_id);
+        service.refuse(job_id, failure.clone(), caller.request_id).await;
         return Err(failure);
     }
     let events = UnboundedReceiverStream::new(heard).map(move |progress| {

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -27,8 +28,9 @@ pub struct Serving {
     child: Child,
     pub url: String,
     pub home: PathBuf,
-    /// What it says on stderr after the first line.
-    said: Option<BufReader<std::process::ChildStderr>>,
+    /// What it says on stderr after the first line; read all the time, so that it never waits for a reader.
+    said: Option<JoinHandle<String>>,
+    keeps: bool,
 }
 
 /// Status, headers and body of an answer.
@@ -37,6 +39,7 @@ pub struct Answer {
     pub headers: ureq::http::HeaderMap,
     pub body: Value,
     pub text: String,
+    pub bytes: Vec<u8>,
 }
 
 pub fn agent() -> Agent {
@@ -45,18 +48,48 @@ pub fn agent() -> Agent {
 
 impl Serving {
     pub fn new(test: &str, arguments: &[&str]) -> Option<Self> {
-        let home = std::env::temp_dir().join(format!("continuo-serve-{}-{test}", std::process::id()));
-        std::fs::create_dir_all(&home).unwrap();
-        Self::at(test, home, arguments)
+        Self::at(test, home(test), arguments)
     }
 
     pub fn at(test: &str, home: PathBuf, arguments: &[&str]) -> Option<Self> {
-        let mut child = Command::new(binary(test)?)
+        let command = Command::new(binary(test)?);
+        Some(Self::started(test, home, command, arguments))
+    }
+
+    /// No file that it writes may grow beyond so many blocks of 512 bytes: writes beyond that fail.
+    #[cfg(unix)]
+    pub fn limited(test: &str, home: PathBuf, blocks: u32) -> Option<Self> {
+        let mut command = Command::new("sh");
+        let line = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        command.args(["-c", &line]).arg(binary(test)?);
+        Some(Self::started(test, home, command, &[]))
+    }
+
+    /// With variables of the environment.
+    pub fn with(test: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Option<Self> {
+        Self::with_home(test, home(test), arguments, variables)
+    }
+
+    /// With these and a home.
+    pub fn with_home(
+        test: &str,
+        home: PathBuf,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Option<Self> {
+        let mut command = Command::new(binary(test)?);
+        command.envs(variables.iter().copied());
+        Some(Self::started(test, home, command, arguments))
+    }
+
+    fn started(test: &str, home: PathBuf, mut command: Command, arguments: &[&str]) -> Self {
+        let mut child = command
             .args(["serve", "--port", "0"])
             .args(if arguments.contains(&"--rate-limit") { &[][..] } else { &["--rate-limit", "0"] })
             .args(arguments)
             .env("HOME", &home)
             .env("XDG_DATA_HOME", home.join("data"))
+            .env("XDG_CONFIG_HOME", home.join("config"))
             .env("HF_HUB_CACHE", home.join("hub"))
             .env_remove("CONTINUO_TOKEN")
             .stdin(Stdio::null())
@@ -65,11 +98,33 @@ impl Serving {
             .spawn()
             .unwrap();
         let mut said = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        said.read_line(&mut line).unwrap();
-        let url = line.split_whitespace().find(|word| word.starts_with("http://"));
-        let url = url.unwrap_or_else(|| panic!("{test}: it said {line:?}")).to_owned();
-        Some(Self { child, url, home, said: Some(said) })
+        let mut text = String::new();
+        while !text.contains("serving at") {
+            assert!(said.read_line(&mut text).unwrap() > 0, "{test}: it said {text:?}");
+        }
+        let url = text.split_whitespace().rfind(|word| word.starts_with("http://")).unwrap().to_owned();
+        let said = std::thread::spawn(move || {
+            let mut text = String::new();
+            let _ = said.read_to_string(&mut text);
+            text
+        });
+        Self { child, url, home, said: Some(said), keeps: false }
+    }
+
+    /// Its home stays when it goes.
+    pub fn keep_home(&mut self) {
+        self.keeps = true;
+    }
+
+    /// Number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it at once, as nothing can be prepared for.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     pub fn address(&self) -> &str {
@@ -137,8 +192,7 @@ impl Serving {
 
     pub fn wait(&mut self) -> (ExitStatus, String) {
         let status = self.child.wait().unwrap();
-        let mut text = String::new();
-        self.said.take().unwrap().read_to_string(&mut text).unwrap();
+        let text = self.said.take().unwrap().join().unwrap();
         let mut printed = String::new();
         self.child.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
         (status, text + &printed)
@@ -149,18 +203,24 @@ impl Drop for Serving {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let mut text = String::new();
         if std::thread::panicking()
-            && let Some(said) = &mut self.said
-            && said.read_to_string(&mut text).is_ok()
+            && let Some(Ok(text)) = self.said.take().map(JoinHandle::join)
         {
             eprintln!("the service said:\n{text}");
         }
-        let _ = std::fs::remove_dir_all(&self.home);
+        if !self.keeps {
+            let _ = std::fs::remove_dir_all(&self.home);
+        }
     }
 }
 
-fn read(done: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
+fn home(test: &str) -> PathBuf {
+    let home = std::env::temp_dir().join(format!("continuo-serve-{}-{test}", std::process::id()));
+    std::fs::create_dir_all(&home).unwrap();
+    home
+}
+
+pub fn read(done: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
     let mut response = done.unwrap_or_else(|error| panic!("no answer: {error}"));
     let bytes = response.body_mut().with_config().limit(100 << 20).read_to_vec().unwrap();
     let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -169,6 +229,7 @@ fn read(done: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
         headers: response.headers().clone(),
         body: serde_json::from_str(&text).unwrap_or(Value::Null),
         text,
+        bytes,
     }
 }
 

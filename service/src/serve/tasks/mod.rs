@@ -66,7 +66,7 @@ fn no_music(task: Task) -> Failure {
 
 /// The notes that a model is told before `start`, and the frame that begins with their first bar.
 fn heard<'a>(model: &Model, song: &'a crate::song::Song, start: Beats) -> (Frame, &'a [Note]) {
-    let (frame, notes) = crate::continuing::reach(model, song, start);
+    let (frame, notes) = crate::continuing::reach(model.frame(), song, start);
     (page::exact(model, frame), notes)
 }
 

@@ -167,5 +167,5 @@ pub fn exact(model: &Model, frame: Frame) -> Frame {
 
 /// The frame of a page whose tick 0 is `origin`.
 pub fn frame(model: &Model, song: &Song, origin: Beats) -> Frame {
-    exact(model, crate::playing::frame(model, song, origin, origin))
+    exact(model, crate::playing::frame(model.frame(), song, origin, origin))
 }

@@ -1,0 +1,177 @@
+//! `POST /analyze`: what can be told about a file without a model. What was told about a file is remembered.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Json;
+use axum::extract::State;
+use continuo_music::analysis::{Piece, form, harmony, motifs, rhythm};
+use continuo_music::key;
+use continuo_remote::wire::{
+    Analysis, Analyze, Analyzed, Chord, Harmony, Modulation, Motif, Problem, Rhythm, Section, Sections,
+};
+
+use super::extract::Body;
+use super::failure::Failure;
+use super::input::file;
+use super::service::Service;
+use super::store::hash;
+use super::tasks::facts::{self, pitch};
+use crate::song::Song;
+
+/// Most files whose analyses are remembered.
+const REMEMBERED: usize = 256;
+/// Most chords that are told one by one, and degrees of a progression that does not repeat.
+const CHORDS: usize = 512;
+const DEGREES: usize = 64;
+
+/// What was told about files, by their hash; the oldest go.
+#[derive(Default)]
+pub struct Memory {
+    told: Mutex<(HashMap<String, Arc<Analyzed>>, VecDeque<String>)>,
+}
+
+impl Memory {
+    /// What is known about a file, or what `look` finds out; and whether it was known.
+    fn recall(
+        &self,
+        hash: &str,
+        look: impl FnOnce() -> Result<Analyzed, Failure>,
+    ) -> Result<(Arc<Analyzed>, bool), Failure> {
+        if let Some(known) = self.told.lock().unwrap_or_else(PoisonError::into_inner).0.get(hash) {
+            return Ok((Arc::clone(known), true));
+        }
+        let found = Arc::new(look()?);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let (map, order) = &mut *told;
+        if map.insert(hash.into(), Arc::clone(&found)).is_none() {
+            order.push_back(hash.into());
+        }
+        if order.len() > REMEMBERED
+            && let Some(old) = order.pop_front()
+        {
+            map.remove(&old);
+        }
+        Ok((found, false))
+    }
+}
+
+/// Tells about a file.
+#[utoipa::path(
+    post, path = "/analyze", request_body = Analyze,
+    responses((status = 200, body = Analyzed), (status = "default", body = Problem))
+)]
+pub async fn analyze(
+    State(service): State<Arc<Service>>,
+    Body(asked): Body<Analyze>,
+) -> Result<Json<Analyzed>, Failure> {
+    service.apart(move |service| told(service, &asked)).await.map(Json)
+}
+
+fn told(service: &Service, asked: &Analyze) -> Result<Analyzed, Failure> {
+    let texts = [
+        ("midi_input", &asked.midi_input),
+        ("midi_input_hash", &asked.midi_input_hash),
+        ("input_hash", &asked.input_hash),
+        ("seed_hash", &asked.seed_hash),
+    ];
+    let bytes = file(&texts, &|hash| service.store.get(hash))?;
+    let lacks = || {
+        Failure::field("midi_input", "midi_input is missing; send a MIDI file in base64, or midi_input_hash")
+    };
+    let bytes = bytes.ok_or_else(lacks)?;
+    let name = hash(&bytes);
+    let (known, was_known) = service.memory.recall(&name, || found(&name, bytes))?;
+    service.figures.looked_up(was_known);
+    let wants = |one| asked.analyses.as_ref().is_none_or(|list| list.contains(&one));
+    Ok(Analyzed {
+        midi_input_hash: known.midi_input_hash.clone(),
+        metadata: known.metadata.clone().filter(|_| wants(Analysis::Metadata)),
+        structure: known.structure.clone().filter(|_| wants(Analysis::Structure)),
+        motifs: known.motifs.clone().filter(|_| wants(Analysis::Motifs)),
+        harmony: known.harmony.clone().filter(|_| wants(Analysis::Harmony)),
+        rhythm: known.rhythm.clone().filter(|_| wants(Analysis::Rhythm)),
+    })
+}
+
+/// Everything about a file.
+fn found(hash: &str, bytes: Vec<u8>) -> Result<Analyzed, Failure> {
+    let wrong = |error: String| Failure::field("midi_input", format!("midi_input: {error}"));
+    let song = Song::parse(Path::new("midi_input"), bytes).map_err(|error| wrong(error.to_string()))?;
+    if song.notes.is_empty() {
+        return Err(wrong("the file has no notes; send one with at least one".into()));
+    }
+    let piece = Piece::new(&song.notes, &song.meters);
+    let metadata = facts::facts(&song, &song.notes);
+    Ok(Analyzed {
+        midi_input_hash: hash.into(),
+        structure: Some(structure(&piece)),
+        motifs: Some(figures(&piece)),
+        harmony: Some(chords(&piece)),
+        rhythm: Some(beat(&piece, &metadata)),
+        metadata: Some(metadata),
+    })
+}
+
+fn structure(piece: &Piece) -> Sections {
+    let found = form::sections(piece);
+    let section = |one: &form::Section| Section {
+        label: form::letter(one.letter).into(),
+        measures: if one.to == one.from + 1 {
+            one.to.to_string()
+        } else {
+            format!("{}-{}", one.from + 1, one.to)
+        },
+    };
+    Sections {
+        form: form::name(&found),
+        measures: piece.bars.len() as u64,
+        sections: found.iter().map(section).collect(),
+    }
+}
+
+fn figures(piece: &Piece) -> Vec<Motif> {
+    let measure = |at: &f64| piece.bar(*at) as u64 + 1;
+    let motif = |one: motifs::Motif| Motif {
+        notes: one.keys.iter().map(|key| pitch(*key)).collect(),
+        occurrences: one.places.len() as u64,
+        measures: one.places.iter().map(measure).collect(),
+    };
+    motifs::motifs(piece).into_iter().map(motif).collect()
+}
+
+fn chords(piece: &Piece) -> Harmony {
+    let Some(tonality) = key::find(&piece.notes) else { return Harmony::default() };
+    let found = harmony::chords(piece);
+    let degrees: Vec<String> = found.iter().map(|chord| harmony::degree(chord, tonality)).collect();
+    let chord = |(chord, degree): (&harmony::Chord, &String)| Chord {
+        measure: chord.bar as u64 + 1,
+        beat: chord.beat,
+        symbol: format!("{}{}", key::spelt(chord.root), chord.kind.symbol()),
+        degree: degree.clone(),
+    };
+    let keys = harmony::keys(piece);
+    let change = |(bar, key): &(usize, harmony::Tonality)| Modulation {
+        measure: *bar as u64 + 1,
+        key: key::named(*key),
+    };
+    let mut progression = harmony::cycle(&degrees);
+    progression.truncate(DEGREES);
+    Harmony {
+        key: Some(key::named(tonality)),
+        chord_progression: progression,
+        chords: found.iter().zip(&degrees).take(CHORDS).map(chord).collect(),
+        modulations: keys.iter().skip(1).map(change).collect(),
+    }
+}
+
+fn beat(piece: &Piece, facts: &continuo_remote::wire::Facts) -> Rhythm {
+    let syncopation = rhythm::syncopation(piece);
+    Rhythm {
+        time_signature: facts.time_signature.clone().unwrap_or_default(),
+        tempo: facts.tempo_bpm.unwrap_or_default(),
+        syncopation_level: rhythm::level(syncopation).into(),
+        syncopation: (syncopation * 1000.0).round() / 1000.0,
+    }
+}

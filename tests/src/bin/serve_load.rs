@@ -1,0 +1,330 @@
+//! Puts load on a real `continuo serve`: `serve_load throughput`, `serve_load soak [REQUESTS]`, `serve_load mutate [REQUESTS]`.
+//!
+//! ```text
+//! throughput  1, 4 and 8 clients at once against the same requests one after the other, in turns
+//! soak        mixed requests of four clients; memory after a fifth of them against memory at the end
+//! mutate      files and requests that are broken in all ways: each is refused or answered, and it stays
+//! ```
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use continuo_remote::wire::{Batch, Operation, Predict, Task};
+use continuo_remote::{Client, Error};
+
+/// Requests of each client.
+const EACH: u64 = 3;
+/// How much more memory is too much, as a share.
+const GROWTH: f64 = 0.05;
+
+fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        Some("throughput") => throughput(),
+        Some("soak") => soak(arguments.next().map_or(Ok(500), |count| count.parse())?),
+        Some("mutate") => mutate(arguments.next().map_or(Ok(100_000), |count| count.parse())?),
+        _ => bail!("usage: serve_load throughput | soak [REQUESTS] | mutate [REQUESTS]"),
+    }
+}
+
+/// A service of our own, which ends with this.
+struct Service {
+    child: Child,
+    client: Client,
+}
+
+impl Service {
+    fn start() -> Result<Self> {
+        Self::with(&[])
+    }
+
+    fn with(arguments: &[&str]) -> Result<Self> {
+        let continuo =
+            std::env::current_exe()?.with_file_name(format!("continuo{}", std::env::consts::EXE_SUFFIX));
+        let mut child = Command::new(&continuo)
+            .args(["serve", "--port", "0", "--rate-limit", "0", "--state", "memory", "--log", "off"])
+            .args(arguments)
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .with_context(|| {
+                format!("{}; make it with `cargo build -p continuo-service`", continuo.display())
+            })?;
+        let mut said = BufReader::new(child.stderr.take().context("no stderr")?);
+        let mut line = String::new();
+        said.read_line(&mut line)?;
+        let url = line.split_whitespace().find(|word| word.starts_with("http://")).context(line.clone())?;
+        Ok(Self { child, client: Client::new(url, None)? })
+    }
+
+    /// Memory in use, in bytes.
+    fn memory(&self) -> Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        Ok(line.trim().trim_end_matches("kB").trim().parse::<f64>()? * 1024.0)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn music(seed: u64) -> Predict {
+    Predict { length_seconds: Some(8.0), seed: Some(seed), ..Predict::default() }
+}
+
+/// Makes requests from `from` to before `to`, with so many clients; gives their notes.
+fn made(service: &Service, clients: usize, from: u64, to: u64) -> Result<u64> {
+    let (next, notes) = (AtomicU64::new(from), AtomicU64::new(0));
+    let work = || -> Result<()> {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= to {
+                return Ok(());
+            }
+            let done = service.client.predict(&music(seed))?;
+            notes.fetch_add(done.variations.iter().map(|one| one.tokens / 3).sum(), Ordering::Relaxed);
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..clients).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| bail!("a client ended")))
+    })?;
+    Ok(notes.into_inner())
+}
+
+/// Requests and notes a second: side by side, since other programs may want the machine too.
+fn throughput() -> Result<()> {
+    let service = Service::start()?;
+    made(&service, 1, 0, 2)?;
+    println!("clients  requests/s  notes/s   one at a time: requests/s  notes/s   ratio");
+    for clients in [1_u64, 4, 8] {
+        let (mut together, mut alone, mut notes) = (0.0, 0.0, 0);
+        // In turns, so that what slows the machine slows both.
+        for turn in 0..EACH {
+            let (from, to) = (1000 + turn * clients, 1000 + (turn + 1) * clients);
+            let began = Instant::now();
+            let first = made(&service, usize::try_from(clients)?, from, to)?;
+            together += began.elapsed().as_secs_f64();
+            let began = Instant::now();
+            let second = made(&service, 1, from, to)?;
+            alone += began.elapsed().as_secs_f64();
+            ensure!(first == second, "the same seeds made {first} notes and {second}");
+            notes += first;
+        }
+        #[allow(clippy::cast_precision_loss)] // thousands
+        let (requests, notes) = ((EACH * clients) as f64, notes as f64);
+        println!(
+            "{clients:>7}  {:>10.2}  {:>7.1}   {:>25.2}  {:>7.1}   {:>5.2}",
+            requests / together,
+            notes / together,
+            requests / alone,
+            notes / alone,
+            alone / together
+        );
+    }
+    Ok(())
+}
+
+/// One of many kinds of request, by its number.
+fn mixed(client: &Client, number: u64, file: &str) -> Result<(), Error> {
+    let tokens = i64::try_from(6 + 3 * (number % 20)).unwrap_or(6);
+    let base = Predict { max_tokens: Some(tokens), seed: Some(number), ..Predict::default() };
+    let with = |task| Predict { task, seed_hash: Some(file.into()), ..base.clone() };
+    match number % 10 {
+        0 => client.predict(&with(Task::Continue)).map(drop),
+        1 => client.predict(&with(Task::Embed)).map(drop),
+        2 => client.predict(&with(Task::GenerateSeeded)).map(drop),
+        3 => client.predict(&Predict { num_variations: Some(4), ..base }).map(drop),
+        4 => {
+            let one = |id: u64| Operation { id: Some(id.to_string()), request: base.clone(), params: None };
+            client.batch(&Batch { operations: (0..3).map(one).collect() }).map(drop)
+        }
+        5 => {
+            let job = client.create_job(&base)?;
+            client.job(&job.job_id, 30.0).map(drop)
+        }
+        6 => {
+            let job = client.create_job(&Predict { max_tokens: Some(3000), ..base })?;
+            client.cancel(&job.job_id).map(drop)
+        }
+        7 => match client.predict(&Predict { top_p: Some(7.0), ..base }) {
+            Err(Error::Refused { status: 422, .. }) => Ok(()),
+            other => other.map(drop),
+        },
+        8 => client.models().map(drop),
+        _ => client.predict(&Predict { task: Task::Loops, ..base }).map(drop),
+    }
+}
+
+/// Memory must not grow with the number of requests.
+fn soak(requests: u64) -> Result<()> {
+    let service = Service::start()?;
+    let file = service.client.predict(&music(1))?.output_hash.context("no hash")?;
+    let next = AtomicU64::new(0);
+    let pass = |to: u64| -> Result<()> {
+        let work = || -> Result<()> {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= to {
+                    return Ok(());
+                }
+                mixed(&service.client, number, &file).with_context(|| format!("request {number}"))?;
+            }
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(work)).collect();
+            threads
+                .into_iter()
+                .try_for_each(|thread| thread.join().unwrap_or_else(|_| bail!("a client ended")))
+        })?;
+        next.store(to, Ordering::Relaxed);
+        Ok(())
+    };
+    pass(requests / 5)?;
+    let early = service.memory()?;
+    pass(requests)?;
+    let late = service.memory()?;
+    let growth = late / early - 1.0;
+    println!(
+        "{requests} requests: {:.1} MB after a fifth, {:.1} MB at the end, {:+.1} %",
+        early / 1e6,
+        late / 1e6,
+        growth * 100.0
+    );
+    ensure!(growth < GROWTH, "memory grew by {:.1} %", growth * 100.0);
+    Ok(())
+}
+
+/// A connection that is kept open.
+struct Wire {
+    socket: BufReader<TcpStream>,
+    host: String,
+}
+
+impl Wire {
+    fn open(url: &str) -> Result<Self> {
+        let host = url.trim_start_matches("http://").to_owned();
+        Ok(Self { socket: BufReader::new(TcpStream::connect(&host)?), host })
+    }
+
+    /// Status of the answer to a body that may be anything.
+    fn post(&mut self, path: &str, body: &[u8]) -> Result<u16> {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            self.host,
+            body.len()
+        );
+        self.socket.get_mut().write_all(&[head.as_bytes(), body].concat())?;
+        let (mut line, mut length) = (String::new(), 0);
+        self.socket.read_line(&mut line)?;
+        let status = line.split(' ').nth(1).context("no answer")?.parse()?;
+        loop {
+            let mut header = String::new();
+            self.socket.read_line(&mut header)?;
+            if let Some(size) = header.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = size.trim().parse()?;
+            }
+            if header.trim().is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        self.socket.read_exact(&mut body)?;
+        Ok(status)
+    }
+}
+
+/// Some bytes with a few places changed, cut, doubled or put elsewhere.
+fn mutated(bytes: &[u8], chance: &mut u64) -> Vec<u8> {
+    let mut number = |most: usize| {
+        *chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(*chance >> 33).unwrap_or(0) % most.max(1)
+    };
+    let mut all = bytes.to_vec();
+    for _ in 0..=number(6) {
+        let at = number(all.len());
+        match number(6) {
+            0 => all.truncate(at.max(1)),
+            1 => all.insert(at, u8::try_from(number(256)).unwrap_or(0)),
+            2 => {
+                let to = (at + number(24)).min(all.len());
+                let piece = all[at..to].to_vec();
+                all.splice(at..at, piece);
+            }
+            3 => drop(all.drain(at..(at + number(8)).min(all.len()))),
+            4 => all[at] ^= 1 << number(8),
+            _ => all[at] = [0, 1, 0x7F, 0x80, 0xFF, b'"', b'9', b'-'][number(8)],
+        }
+        if all.is_empty() {
+            all.push(0);
+        }
+    }
+    all
+}
+
+/// Files and requests that are broken in all ways; the service must refuse or answer each, and stay.
+fn mutate(count: u64) -> Result<()> {
+    let service = Service::with(&["--timeout", "1"])?;
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("phrases");
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+        files.push(std::fs::read(entry?.path())?);
+    }
+    let request = br#"{"task": "continue", "midi_input": "TVRoZAAAAAYAAAABAGRNVHJrAAAADACQPEBkgDxAAP8vAA==", "max_tokens": 3,
+        "prime_seconds": 1, "constraints": {"density": "sparse", "instrument_hints": ["piano"]}, "compat": {"clamp": true}}"#;
+    let bodies = [
+        &request[..],
+        br#"{"operations": [{"id": "a", "params": {"max_tokens": 3}}, {"max_tokens": 3, "seed": 1}]}"#,
+    ];
+    let (mut wire, mut chance, mut seen) = (Wire::open(service.client.address())?, 1, BTreeMap::new());
+    for number in 0..count {
+        let index = usize::try_from(number)?;
+        let (path, body) = match number % 4 {
+            0..=2 => {
+                let file = mutated(&files[index % files.len()], &mut chance);
+                ("/analyze", format!("{{\"midi_input\":\"{}\"}}", base64(&file)).into_bytes())
+            }
+            _ if number % 8 == 3 => ("/predict", mutated(bodies[0], &mut chance)),
+            _ => ("/batch", mutated(bodies[1], &mut chance)),
+        };
+        let status =
+            wire.post(path, &body).with_context(|| format!("{path} {}", String::from_utf8_lossy(&body)))?;
+        *seen.entry((path, status)).or_insert(0_u64) += 1;
+        // A time that is up, or music without a note, is an answer; a defect is none.
+        ensure!(
+            status != 500 || path != "/analyze",
+            "{path}: {status} for {}",
+            String::from_utf8_lossy(&body)
+        );
+    }
+    ensure!(service.client.health().is_ok(), "it is gone");
+    for ((path, status), count) in seen {
+        println!("{path:<10} {status}  {count}");
+    }
+    Ok(())
+}
+
+/// Bytes in base64 (RFC 4648).
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len() * 4 / 3 + 4);
+    for three in bytes.chunks(3) {
+        let whole =
+            three.iter().fold(0_u32, |all, byte| all << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+        for place in 0..4 {
+            let digit = char::from(DIGITS[(whole >> (18 - 6 * place) & 63) as usize]);
+            text.push(if place <= three.len() { digit } else { '=' });
+        }
+    }
+    text
+}
