@@ -13,16 +13,22 @@ pub struct Constraints {
     pub keys: (u8, u8),
     /// Pitch classes of what is not a drum, a bit each, C lowest.
     pub scale: u16,
+    /// Nats that an instrument of several gains for each beat that it has been silent, beyond the first; 0 leaves it to the
+    /// model who plays.
+    pub balance: f32,
 }
 
 impl Default for Constraints {
     fn default() -> Self {
-        Self { density: 1.0, phases: None, keys: (0, 127), scale: ALL }
+        Self { density: 1.0, phases: None, keys: (0, 127), scale: ALL, balance: 0.0 }
     }
 }
 
 /// All pitch classes.
 const ALL: u16 = 0xFFF;
+
+/// An instrument that was silent for so many beats gains no more.
+const SILENT: f32 = 8.0;
 
 /// Nats that a beat of waiting costs or gains for each e-fold of density.
 const DENSITY_PER_BEAT: f32 = 2.0;
@@ -38,6 +44,11 @@ impl Constraints {
     pub(crate) fn allows(&self, instrument: Instrument, key: Key) -> bool {
         let inside = (self.keys.0..=self.keys.1).contains(&key.0);
         instrument.is_drums() || inside && self.scale >> (key.0 % 12) & 1 == 1
+    }
+
+    /// What an instrument gains that has been silent for so many beats.
+    pub(crate) fn turn(&self, beats: f32) -> f32 {
+        if self.balance > 0.0 { self.balance.min(2.0) * (beats - 1.0).clamp(0.0, SILENT) } else { 0.0 }
     }
 
     /// Whether a note may begin at a tick, where a beat has so many.

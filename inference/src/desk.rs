@@ -340,7 +340,7 @@ mod tests {
     fn desk() -> Desk {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/default.safetensors");
         let model = Model::load_as(path.as_ref(), Precision::Quick).unwrap();
-        Desk::new(model, (Arc::default(), Arc::default()), Arc::default())
+        Desk::new(model, Default::default(), Arc::default())
     }
 
     /// Eighths for so many of them, then an answer.

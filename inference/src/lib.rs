@@ -16,6 +16,7 @@ mod error;
 mod files;
 pub mod generate;
 pub mod kernel;
+pub mod library;
 pub mod masks;
 pub mod midi;
 mod model;

@@ -10,7 +10,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use continuo_timeline::{Event, Key};
+use continuo_timeline::{Event, Instrument, Key};
 
 use crate::Error;
 use crate::ask::{Ask, Triplet, row, voice};
@@ -339,7 +339,7 @@ impl Session {
             }
             Stage::Note { onset, duration, again } => {
                 let rows = self.voices(ask, onset);
-                let note = Self::pick(ask, &rows, logits, &Self::key_bias(ask, &rows))?;
+                let note = Self::pick(ask, &rows, logits, &self.key_bias(ask, &rows))?;
                 let duration = i32::try_from(duration - v::DUR).unwrap_or(0);
                 let triplet = Triplet { onset, duration, note, control: false };
                 if again || !ask.falls(&triplet) {
@@ -450,7 +450,7 @@ impl Session {
     }
 
     /// What the player's limits add to the logits of these rows.
-    fn key_bias(ask: &Ask, rows: &[Range<u32>]) -> Vec<f32> {
+    fn key_bias(&self, ask: &Ask, rows: &[Range<u32>]) -> Vec<f32> {
         let free = |row: u32, leaps: bool| {
             let (instrument, key) = voice(row);
             let near = leaps || ask.is_near(instrument, key);
@@ -458,7 +458,30 @@ impl Session {
         };
         let all = || rows.iter().cloned().flatten();
         let stuck = ask.prompt.leap.is_some() && !all().any(|row| free(row, false));
-        all().map(|row| if free(row, stuck) { 0.0 } else { f32::NEG_INFINITY }).collect()
+        let turns = self.turns(ask);
+        let turn = |row: u32| {
+            let own = turns.iter().find(|(instrument, _)| row != v::REST && voice(row).0 == *instrument);
+            own.map_or(0.0, |(_, gain)| *gain)
+        };
+        all().map(|row| if free(row, stuck) { turn(row) } else { f32::NEG_INFINITY }).collect()
+    }
+
+    /// What each of several instruments gains for having been silent.
+    #[allow(clippy::cast_precision_loss)] // a window of ticks
+    fn turns(&self, ask: &Ask) -> Vec<(Instrument, f32)> {
+        if ask.legal.len() < 2 || ask.prompt.constraints.balance <= 0.0 {
+            return Vec::new();
+        }
+        let last = |part: Instrument| {
+            let own = |triplet: &&Triplet| {
+                !triplet.control && triplet.note != v::REST && voice(triplet.note).0 == part
+            };
+            ask.window.iter().rev().find(own).map(|triplet| triplet.onset)
+        };
+        let beats = |part: Instrument| {
+            last(part).map_or(f32::INFINITY, |last| (ask.now - last) as f32 / self.beat() as f32)
+        };
+        ask.legal.iter().map(|&part| (part, ask.prompt.constraints.turn(beats(part)))).collect()
     }
 
     /// Draws one of `rows`, which ascend, after `bias` is added to the logits of the first of them.

@@ -1,5 +1,7 @@
 //! What was heard: the player's notes, and answers that were played, on the line.
 
+use std::cmp::Ordering;
+
 use continuo_timeline::{Beats, Channel, Instrument, Key, Note, Velocity};
 
 /// Notes kept; older ones are forgotten.
@@ -98,15 +100,9 @@ impl History {
         in_order(self.notes.iter().map(|(note, _)| *note).chain(held).collect())
     }
 
-    /// The same, but what is held lasts as long as the player's notes do, where that is longer: nobody means a note
-    /// to end where an answer to it is thought of.
-    pub fn expected(&self, now: Beats, instrument: Instrument) -> Vec<Note> {
-        let usual = self.usual_length();
-        let held = self.held.iter().map(|held| {
-            let note = held.note(now, instrument);
-            Note { len: Beats(note.len.0.max(usual)), ..note }
-        });
-        in_order(self.notes.iter().map(|(note, _)| *note).chain(held).collect())
+    /// What is held at `now`, ending then: nobody knows yet how long these notes will be.
+    pub fn held(&self, now: Beats, instrument: Instrument) -> Vec<Note> {
+        in_order(self.held.iter().map(|held| held.note(now, instrument)).collect())
     }
 
     /// What the player played, those that sound ending now.
@@ -118,14 +114,6 @@ impl History {
     /// What answers played.
     pub fn answered(&self) -> impl Iterator<Item = &Note> {
         self.notes.iter().filter(|(_, own)| !own).map(|(note, _)| note)
-    }
-
-    /// Median length of the player's last notes, at most a bar.
-    fn usual_length(&self) -> f64 {
-        let own = self.notes.iter().rev().filter(|(_, own)| *own).take(16);
-        let mut lengths: Vec<f64> = own.map(|(note, _)| note.len.0).collect();
-        lengths.sort_by(f64::total_cmp);
-        lengths.get(lengths.len() / 2).copied().unwrap_or(0.0).min(4.0)
     }
 
     /// Onsets of the player since `from`.
@@ -141,11 +129,14 @@ impl History {
 /// By onset, instrument and key. Onsets that differ by less than anybody can play are one: the last bits of a place on
 /// the line depend on how the host cut time into blocks, and no answer may.
 pub fn in_order(mut notes: Vec<Note>) -> Vec<Note> {
-    let place = |note: &Note| (note.at.0 * 1e6).round();
-    notes.sort_by(|a, b| {
-        place(a).total_cmp(&place(b)).then(a.instrument.cmp(&b.instrument)).then(a.key.cmp(&b.key))
-    });
+    notes.sort_by(order);
     notes
+}
+
+/// The order of [`in_order`].
+pub fn order(a: &Note, b: &Note) -> Ordering {
+    let place = |note: &Note| (note.at.0 * 1e6).round();
+    place(a).total_cmp(&place(b)).then(a.instrument.cmp(&b.instrument)).then(a.key.cmp(&b.key))
 }
 
 impl Held {
@@ -172,17 +163,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_is_expected_to_last_as_notes_did() {
+    fn what_is_held_is_told_apart() {
         let mut history = History::default();
-        for beat in 0..3 {
-            strike(&mut history, f64::from(beat), 60);
-            history.off(Beats(f64::from(beat) + 0.8), Key(60), Channel(0), PIANO);
-        }
+        strike(&mut history, 0.0, 60);
+        history.off(Beats(0.8), Key(60), Channel(0), PIANO);
+        strike(&mut history, 3.5, 67);
         strike(&mut history, 3.5, 64);
-        let length = |notes: Vec<Note>| notes.last().map(|note| (note.len.0 * 100.0).round() / 100.0);
-        assert_eq!(length(history.notes(Beats(3.75), PIANO)), Some(0.25));
-        assert_eq!(length(history.expected(Beats(3.75), PIANO)), Some(0.8));
-        assert_eq!(length(history.expected(Beats(5.5), PIANO)), Some(2.0));
+        let held = history.held(Beats(3.75), PIANO);
+        assert_eq!(
+            held.iter().map(|note| (note.key.0, note.len.0)).collect::<Vec<_>>(),
+            [(64, 0.25), (67, 0.25)]
+        );
+        assert_eq!(history.notes(Beats(3.75), PIANO).len(), 3);
     }
 
     #[test]

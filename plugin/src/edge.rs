@@ -2,8 +2,9 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use continuo_timeline::{Channel, Host, Key, Meter, Sounding, Velocity};
+use continuo_timeline::{Channel, Host, Key, Meter, Velocity};
 use nice_plug::midi::{Channel as HostChannel, Key as HostKey, VoiceID};
 use nice_plug::prelude::*;
 
@@ -12,29 +13,45 @@ use crate::events::{Events, Input, Output};
 use crate::learnt::{Control, Learnt};
 use crate::link::link;
 use crate::params::ContinuoParams;
-use crate::passed::Passed;
-use crate::processor::Audio;
+use crate::partner::PartnerStore;
+use crate::processor::{Audio, Left};
 use crate::state::TakeStore;
 use crate::view::View;
-use crate::worker::Worker;
+use crate::worker::{Memory, Worker};
+
+/// A host that changes its rate or block size starts the plugin anew within this time; what was heard before still counts.
+const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// The plugin as the framework makes it.
 pub struct Continuo {
     params: Arc<ContinuoParams>,
     takes: Arc<TakeStore>,
     view: Arc<View>,
+    partner: Arc<PartnerStore>,
     // In this order: the audio half goes first, and the worker sees it and ends.
     audio: Option<Audio>,
     worker: Option<Worker>,
     /// What sounds in the host while the plugin is not active.
-    left: Option<(Sounding, Passed)>,
+    left: Option<Left>,
+    /// What the worker knew, and when it ended.
+    memory: Option<(Memory, Instant)>,
 }
 
 impl Default for Continuo {
     fn default() -> Self {
         let takes = Arc::new(TakeStore::default());
-        let params = Arc::new(ContinuoParams::new(Arc::clone(&takes), Arc::default()));
-        Self { params, takes, view: Arc::default(), audio: None, worker: None, left: None }
+        let partner = Arc::new(PartnerStore::default());
+        let params = ContinuoParams::new(Arc::clone(&takes), Arc::default(), Arc::clone(&partner));
+        Self {
+            params: Arc::new(params),
+            takes,
+            partner,
+            view: Arc::default(),
+            audio: None,
+            worker: None,
+            left: None,
+            memory: None,
+        }
     }
 }
 
@@ -74,11 +91,18 @@ impl Plugin for Continuo {
         let offline = config.process_mode == ProcessMode::Offline;
         let rate = f64::from(config.sample_rate);
         let mut audio = Audio::new(self.params.clone(), self.view.clone(), audio, rate, offline);
+        let remembered = self
+            .memory
+            .take()
+            .filter(|(memory, when)| !offline && !memory.is_offline() && when.elapsed() < REMEMBERED);
         if let Some(left) = self.left.take() {
-            audio.inherit(left);
+            audio.inherit(left, rate, remembered.is_some());
         }
+        let memory = remembered
+            .map(|(memory, _)| memory)
+            .unwrap_or_else(|| Memory::new(self.view.clone(), self.takes.clone(), self.partner.clone()));
         self.audio = Some(audio);
-        self.worker = Some(Worker::start(worker, self.view.clone(), self.takes.clone()));
+        self.worker = Some(Worker::start(worker, memory));
         true
     }
 
@@ -108,7 +132,9 @@ impl Plugin for Continuo {
         if let Some(audio) = self.audio.take() {
             self.left = Some(audio.leave());
         }
-        self.worker = None;
+        if let Some(memory) = self.worker.take().and_then(Worker::leave) {
+            self.memory = Some((memory, Instant::now()));
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::places;
 use crate::state::Take;
 
 /// A line of a journal.
@@ -145,20 +146,8 @@ fn is_alive(process: u32) -> bool {
         || cfg!(target_os = "linux") && Path::new("/proc").join(process.to_string()).exists()
 }
 
-/// `CONTINUO_DATA`, else the system's place for a user's data.
 fn folder() -> Option<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let own = variable("CONTINUO_DATA");
-    let base = if cfg!(windows) {
-        variable("LOCALAPPDATA").map(|base| base.join("Continuo"))
-    } else if cfg!(target_os = "macos") {
-        variable("HOME").map(|home| home.join("Library/Application Support/Continuo"))
-    } else {
-        let data =
-            variable("XDG_DATA_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/share")));
-        data.map(|data| data.join("continuo"))
-    };
-    own.or(base).map(|base| base.join("journal"))
+    places::data().map(|data| data.join("journal"))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What the host's project keeps beside the parameters: takes and learnt controls, a versioned JSON string each.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,6 +9,7 @@ use nice_plug::params::persist::PersistentField;
 use serde::{Deserialize, Serialize};
 
 use crate::learnt::Learnt;
+use crate::partner::PartnerStore;
 
 /// Version that this plugin writes.
 const VERSION: u32 = 1;
@@ -46,7 +48,7 @@ pub struct Take {
     /// Seed and number of the answer, and the model that gave it.
     #[serde(default)]
     pub seed: u32,
-    /// Name of the model.
+    /// Name of the model, or of the file that it came from.
     #[serde(default)]
     pub model: String,
     /// Whether it is silent.
@@ -74,6 +76,8 @@ struct Inside {
     /// The text of a newer version, kept as it came.
     newer: Option<String>,
     message: String,
+    /// A file that is to become a take.
+    wanted: Option<PathBuf>,
 }
 
 impl Default for TakeStore {
@@ -86,6 +90,16 @@ impl TakeStore {
     /// Adds a take.
     pub fn keep(&self, take: Take) {
         self.lock().takes.push(take);
+    }
+
+    /// A MIDI file is to become a take: the worker reads it.
+    pub fn want(&self, file: PathBuf) {
+        self.lock().wanted = Some(file);
+    }
+
+    /// The file that is to become a take, once.
+    pub fn take_wanted(&self) -> Option<PathBuf> {
+        self.lock().wanted.take()
     }
 
     /// Adds takes that a journal brought back; the newest of them plays.
@@ -174,6 +188,22 @@ impl PersistentField<'_, String> for Persisted {
 pub struct PersistedControls(pub Arc<Learnt>);
 
 impl PersistentField<'_, String> for PersistedControls {
+    fn set(&self, text: String) {
+        self.0.load(&text);
+    }
+
+    fn map<F, R>(&self, f: F) -> R
+    where
+        F: Fn(&String) -> R,
+    {
+        f(&self.0.text())
+    }
+}
+
+/// The choice as the framework persists it.
+pub struct PersistedPartner(pub Arc<PartnerStore>);
+
+impl PersistentField<'_, String> for PersistedPartner {
     fn set(&self, text: String) {
         self.0.load(&text);
     }

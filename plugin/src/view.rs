@@ -23,6 +23,8 @@ pub struct View {
     pub late: AtomicU32,
     /// Messages lost because a ring was full; either side.
     pub dropped: AtomicU32,
+    /// Defects of its own that the worker survived; worker.
+    pub defects: AtomicU32,
     /// Beats of answers that were planned in time; worker.
     pub hits: AtomicU32,
     /// Beats that the plan before covered; worker.
@@ -40,6 +42,8 @@ pub struct View {
 pub struct Picture {
     /// What the model is doing, and what to do when it cannot.
     pub model: ModelState,
+    /// The same of the service that answers instead, if one is to.
+    pub service: ServiceState,
     /// What the worker is doing.
     pub activity: Activity,
     /// The phrase heard last, line beats.
@@ -72,8 +76,55 @@ pub enum ModelState {
     Loading,
     /// Ready; its name.
     Ready(String),
+    /// One plays while another is being loaded.
+    Replacing {
+        /// Name of the one that plays.
+        now: String,
+        /// What is being loaded, as the player called it.
+        by: String,
+    },
+    /// One plays in place of the one that was chosen.
+    Instead {
+        /// Name of the one that plays.
+        now: String,
+        /// What is wrong with the one that was chosen.
+        why: String,
+    },
     /// Cannot be used: what is wrong and what to do.
     Failed(String),
+    /// None is needed here: a service answers, and nothing stands in for it.
+    Unused,
+}
+
+/// State of the service that answers instead of a model here.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum ServiceState {
+    /// None is to.
+    #[default]
+    None,
+    /// Being connected to, at this address.
+    Connecting(String),
+    /// It answers.
+    Answers {
+        /// Its address.
+        address: String,
+        /// The name of its model.
+        model: String,
+    },
+    /// It answers too slowly: the model here plays for a while.
+    Slow {
+        /// Its address.
+        address: String,
+    },
+    /// It does not answer, and is tried again.
+    Gone {
+        /// Why, and what helps.
+        why: String,
+        /// Whether the model here plays meanwhile.
+        falls_back: bool,
+    },
+    /// The player has not allowed it on this machine.
+    Stranger(String),
 }
 
 /// What the worker is doing.

@@ -24,6 +24,8 @@ const SILENCE: Duration = Duration::from_secs(5);
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// Tries of an answer that brings nothing new.
 const TRIES: u32 = 6;
+/// How long a service may take to load its model.
+const LOADING: Duration = Duration::from_secs(60);
 /// How often it is looked whether the service is there, when it was.
 const WATCH: Duration = Duration::from_secs(5);
 
@@ -35,6 +37,10 @@ pub enum State {
     Connecting,
     /// It answers.
     Ready {
+        /// Name of its model.
+        model: String,
+        /// Ticks in a quarter note of that model; 0 where a tick is 10 ms.
+        ticks_per_beat: u32,
         /// Milliseconds a token took lately; 0 before the first answer.
         ms_per_token: f32,
     },
@@ -85,10 +91,27 @@ impl Remote {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Where it is.
+    pub fn address(&self) -> &str {
+        self.client.address()
+    }
+
+    /// Lets the service read a prompt ahead of need; nobody hears how that went. Returns at once.
+    pub fn prepare(&self, prompt: Notes) {
+        let link = self.client.link();
+        self.client.spawn(async move {
+            let prompt = Notes { prepare: true, ..prompt };
+            // What is read in vain costs nothing but time of the service.
+            let _ = link.send(link.request(Method::POST, "/v1/notes").timeout(SILENCE).json(&prompt)).await;
+        });
+    }
+
     /// Asks for an answer. Returns at once.
     pub fn answer(&self, prompt: Notes) -> Answer {
         let (say, steps) = unbounded();
-        let run = Run { link: self.client.link(), state: Arc::clone(&self.state), prompt, say, given: 0 };
+        let pace = if let State::Ready { ms_per_token, .. } = self.state() { ms_per_token } else { 0.0 };
+        let (link, state) = (self.client.link(), Arc::clone(&self.state));
+        let run = Run { link, state, prompt, say, given: 0, model: None, pace };
         let task = self.client.spawn(run.to_the_end());
         Answer { steps, over: false, task }
     }
@@ -145,13 +168,11 @@ fn set(state: &Mutex<State>, new: State) {
 async fn watch(link: Link, state: Arc<Mutex<State>>) {
     let mut pause = BACK_OFF.0;
     loop {
-        let request = link.request(Method::GET, "/models").timeout(SILENCE);
-        match link.send(request).await {
-            Ok(_) => {
-                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-                if !matches!(*state, State::Ready { .. }) {
-                    *state = State::Ready { ms_per_token: 0.0 };
-                }
+        let known = matches!(*state.lock().unwrap_or_else(PoisonError::into_inner), State::Ready { .. });
+        let look = if known { lives(&link).await.map(|()| None) } else { introduced(&link).await.map(Some) };
+        match look {
+            Ok(news) => {
+                news.into_iter().for_each(|ready| set(&state, ready));
                 pause = BACK_OFF.0;
             }
             Err(error) => {
@@ -161,6 +182,38 @@ async fn watch(link: Link, state: Arc<Mutex<State>>) {
         }
         sleep(if pause == BACK_OFF.0 { WATCH } else { pause }).await;
     }
+}
+
+/// Whether the service is there.
+async fn lives(link: &Link) -> Result<(), Error> {
+    link.send(link.request(Method::GET, "/models").timeout(SILENCE)).await.map(drop)
+}
+
+/// Which model answers there: what a prompt is written for. A service may have to load it first.
+async fn introduced(link: &Link) -> Result<State, Error> {
+    let nothing = Notes { end: 1, prepare: true, ..Notes::default() };
+    let request = link.request(Method::POST, "/v1/notes").timeout(LOADING).json(&nothing);
+    let mut response = link.send(request).await?;
+    let mut lines = Lines::default();
+    while let Some(piece) = response.chunk().await.map_err(|error| link.away(&error))? {
+        lines.push(&piece);
+        while let Some(line) = lines.next_line() {
+            match serde_json::from_slice(&line).map_err(|error| strange(link, &error))? {
+                NoteLine::Start { model, ticks_per_beat } => {
+                    return Ok(State::Ready { model, ticks_per_beat, ms_per_token: 0.0 });
+                }
+                NoteLine::Failed { message } => {
+                    return Err(Error::Away { address: link.address().into(), why: message });
+                }
+                _ => {}
+            }
+        }
+    }
+    Err(Error::Away { address: link.address().into(), why: "the connection ended early".into() })
+}
+
+fn strange(link: &Link, error: &serde_json::Error) -> Error {
+    Error::Strange { address: link.address().into(), why: error.to_string() }
 }
 
 /// How a try ended.
@@ -179,6 +232,10 @@ struct Run {
     say: Sender<Step>,
     /// Notes that were given.
     given: usize,
+    /// The model that answers, and its ticks in a beat.
+    model: Option<(String, u32)>,
+    /// Milliseconds a token took before.
+    pace: f32,
 }
 
 impl Run {
@@ -237,12 +294,14 @@ impl Run {
 
     /// Takes a line; `notes` counts those of this connection.
     fn line(&mut self, line: &[u8], notes: &mut usize) -> Result<Option<End>, Error> {
-        let strange = |error: serde_json::Error| Error::Strange {
-            address: self.link.address().into(),
-            why: error.to_string(),
-        };
-        match serde_json::from_slice::<NoteLine>(line).map_err(strange)? {
-            NoteLine::Start { .. } | NoteLine::Waiting => return Ok(None),
+        match serde_json::from_slice::<NoteLine>(line).map_err(|error| strange(&self.link, &error))? {
+            NoteLine::Waiting => return Ok(None),
+            NoteLine::Start { model, ticks_per_beat } => {
+                let ms_per_token = self.pace;
+                set(&self.state, State::Ready { model: model.clone(), ticks_per_beat, ms_per_token });
+                self.model = Some((model, ticks_per_beat));
+                return Ok(None);
+            }
             NoteLine::Note { note } => {
                 *notes += 1;
                 if *notes > self.given {
@@ -252,7 +311,9 @@ impl Run {
                 return Ok(None);
             }
             NoteLine::Done { ms_per_token, .. } => {
-                set(&self.state, State::Ready { ms_per_token });
+                if let Some((model, ticks_per_beat)) = self.model.take() {
+                    set(&self.state, State::Ready { model, ticks_per_beat, ms_per_token });
+                }
                 let _ = self.say.send(Step::Done);
             }
             NoteLine::Failed { message } => {

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
+pub use continuo_inference::library::folder;
+use continuo_inference::library::{self, Found};
 use continuo_inference::{Model, Precision, Shelf, TimeFrame};
 use serde_json::{Value, json};
 
-use crate::hub::{self, Cache, Name, variable};
+use crate::hub::{self, Cache, Name};
 
 /// Subcommands of `continuo models`.
 #[derive(Subcommand)]
@@ -51,7 +53,7 @@ impl Models {
         match self {
             Self::List => {
                 let built_in = json!({ "name": "default", "path": null, "source": "built in" });
-                let found = found().into_iter().map(|one| one.report());
+                let found = library::found().into_iter().map(|one| report(&one));
                 Ok(json!({ "models": std::iter::once(built_in).chain(found).collect::<Vec<_>>() }))
             }
             Self::Fetch { name } => {
@@ -97,17 +99,9 @@ pub fn load(name: Option<&str>) -> Result<Arc<Model>> {
     }
 }
 
-/// A model that was found.
-struct Found {
-    name: String,
-    path: PathBuf,
-    source: &'static str,
-}
-
-impl Found {
-    fn report(&self) -> Value {
-        json!({ "name": self.name, "path": self.path, "source": self.source })
-    }
+fn report(found: &Found) -> Value {
+    let source = if found.cached { "Hugging Face cache" } else { "models folder" };
+    json!({ "name": found.name, "path": found.path, "source": source })
 }
 
 /// Where a model of that name lies.
@@ -118,7 +112,7 @@ pub fn resolve(name: &str) -> Result<PathBuf> {
     if Path::new(name).exists() {
         return Ok(name.into());
     }
-    if let Some(one) = found().into_iter().find(|one| one.name == name) {
+    if let Some(one) = library::found().into_iter().find(|one| one.name == name) {
         return Ok(one.path);
     }
     let cache = Cache::of_environment();
@@ -155,26 +149,4 @@ fn info(name: &str) -> Result<Value> {
         "positions": model.positions(), "vocabulary": model.rows(),
         "scale_attn_by_inverse_layer_idx": scaled,
     }))
-}
-
-fn found() -> Vec<Found> {
-    let mut all = Vec::new();
-    for path in hub::children(&folder()) {
-        let compact = path.extension().is_some_and(|extension| extension == "safetensors");
-        if compact || hub::complete(&path) {
-            let stem = if compact { path.file_stem() } else { path.file_name() };
-            let name = stem.unwrap_or_default().to_string_lossy().into_owned();
-            all.push(Found { name, path, source: "models folder" });
-        }
-    }
-    let cached = Cache::of_environment().models().into_iter();
-    all.extend(cached.map(|(name, path)| Found { name, path, source: "Hugging Face cache" }));
-    all
-}
-
-/// Where a user puts models.
-pub fn folder() -> PathBuf {
-    let home = || PathBuf::from(variable("HOME").or_else(|| variable("USERPROFILE")).unwrap_or_default());
-    let shared = variable("XDG_DATA_HOME").map_or_else(|| home().join(".local/share"), PathBuf::from);
-    shared.join("continuo/models")
 }

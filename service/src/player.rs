@@ -98,8 +98,10 @@ fn asked(prompt: &Prompt, model_size: Option<ModelSize>, time: TimeFrame) -> Not
         key: event.key.0,
     };
     let limits = &prompt.constraints;
+    let held = |&(onset, instrument, key): &_| note(&Event { onset, duration: 0, instrument, key });
     Notes {
         history: prompt.history.iter().map(note).collect(),
+        held: prompt.held.iter().map(held).collect(),
         controls: prompt.controls.iter().map(note).collect(),
         start: prompt.start,
         end: prompt.end,
@@ -109,6 +111,7 @@ fn asked(prompt: &Prompt, model_size: Option<ModelSize>, time: TimeFrame) -> Not
             phases: limits.phases,
             keys: limits.keys,
             scale: limits.scale,
+            balance: limits.balance,
         },
         instruments: prompt.instruments.clone(),
         max_per_onset: prompt.max_per_onset,

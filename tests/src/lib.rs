@@ -8,4 +8,5 @@ pub mod gates;
 pub mod host;
 pub mod midi;
 pub mod picture;
+pub mod rehearsal;
 pub mod require;

@@ -1,4 +1,4 @@
-//! Random performances: transports, input (malformed too) and parameters as they fall. Whatever happens, every
+//! Random performances: transports, input (malformed too) and parameters as they fall. Rates change too. Whatever happens, every
 //! note that sounds ends, ends come before beginnings, and nothing is out of range.
 
 mod linked;
@@ -74,10 +74,12 @@ fn input(random: &mut Random, seconds: f64) -> Vec<Raw> {
 }
 
 fn turn_something(plugin: &mut Hosted, random: &mut Random) {
-    const TURNED: [(&str, u64); 18] = [
+    const TURNED: [(&str, u64); 20] = [
         ("Mode", 5),
         ("Trigger", 6),
-        ("Launch quantise", 6),
+        ("Launch quantise", 7),
+        ("Launch bars", 4),
+        ("Second instrument", 50),
         ("Yield", 2),
         ("MIDI out", 3),
         ("Thru", 2),
@@ -115,8 +117,14 @@ fn perform(seed: u64) -> Recording {
         turn_something(&mut plugin, &mut random);
         let (song, input) = (song(&mut random, 3.0), input(&mut random, 3.0));
         add(&mut whole, plugin.play_raw(&input, &song, 3.0, block));
-        if random.below(8) == 0 {
-            plugin.reset();
+        match random.below(8) {
+            0 => plugin.reset(),
+            // The host changes its mind about blocks and rates.
+            1 => {
+                plugin.deactivate();
+                plugin.activate([44_100.0, RATE, 96_000.0][random.below(3) as usize], block);
+            }
+            _ => {}
         }
     }
     // Everything is let go and switched off; then nothing may sound.

@@ -179,6 +179,23 @@ fn pages_of_other_origins_do_not_reach_in() {
     assert!(friend.contains("access-control-allow-origin: https://play.example"), "{friend}");
     assert!(!ask("localhost", "https://evil.example").contains("access-control-allow-origin"));
     assert!(ask("evil.example", "https://evil.example").starts_with("HTTP/1.1 403 "));
+    // A page may send what is no JSON without leave; nothing comes of it.
+    let send = |origin: &str| {
+        let origin = origin.replace("HOST", service.address());
+        service.raw(
+            format!(
+                "POST /cas HTTP/1.1\r\nhost: {}\r\norigin: {origin}\r\ncontent-type: text/plain\r\ncontent-length: 1\r\nconnection: close\r\n\r\nx",
+                service.address()
+            )
+            .as_bytes(),
+        )
+    };
+    for stranger in ["https://evil.example", "null", "http://localhost:1"] {
+        assert!(send(stranger).starts_with("HTTP/1.1 403 "), "{stranger}");
+    }
+    for friend in ["http://HOST", "https://play.example"] {
+        assert!(send(friend).starts_with("HTTP/1.1 20"), "{friend}");
+    }
     let leave = service.raw(b"OPTIONS /predict HTTP/1.1\r\nhost: localhost\r\norigin: https://play.example\r\naccess-control-request-method: POST\r\nconnection: close\r\n\r\n");
     assert!(leave.starts_with("HTTP/1.1 204 ") && leave.contains("access-control-allow-headers"), "{leave}");
 }

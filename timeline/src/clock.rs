@@ -62,6 +62,11 @@ impl Clock {
         }
     }
 
+    /// The same music at another sample rate. Realtime: yes.
+    pub fn at_rate(self, rate: f64) -> Self {
+        Self { rate: if rate > 0.0 { rate } else { self.rate }, ..self }
+    }
+
     /// Takes in what the host says; gives the reason of a new epoch, if one begins. `internal` is the tempo
     /// where the host has none. Realtime: yes.
     pub fn begin(&mut self, host: &Host, internal: Bpm) -> Option<Cut> {

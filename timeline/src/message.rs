@@ -85,6 +85,8 @@ pub enum Cut {
     Silence,
     /// A new answer was asked for ("answer again").
     Again,
+    /// The audio thread was made anew, for another rate or block size: what sounded ends, what was heard stays.
+    Restart,
 }
 
 /// Momentary parameters.
@@ -150,6 +152,8 @@ pub enum Quantise {
     TwoBars,
     /// The same for four bars.
     FourBars,
+    /// The same for `launch_bars` bars.
+    Bars,
     /// At the next start of the host's loop; on the next bar line where it does not loop.
     LoopStart,
 }
@@ -190,6 +194,8 @@ pub struct Settings {
     pub bars: u8,
     /// When an answer may begin.
     pub quantise: Quantise,
+    /// Bars between the lines of [`Quantise::Bars`], 1 to 32.
+    pub launch_bars: u8,
     /// Softmax temperature, 0.01 to 2.
     pub temperature: f32,
     /// Nucleus mass, 0 to 1; 0 is greedy.
@@ -208,7 +214,9 @@ pub struct Settings {
     pub player: Instrument,
     /// What answers; `None` means the player's own instrument.
     pub answer: Option<Instrument>,
-    /// Channel that answers go out on (drums go out on 9).
+    /// What answers beside it.
+    pub others: [Option<Instrument>; 3],
+    /// Channel that answers go out on: each other instrument on the next that is free, drums on 9.
     pub channel: Channel,
     /// How much of the player's swing and groove is put on answers, 0 to 1.
     pub feel: f32,
@@ -230,6 +238,7 @@ impl Default for Settings {
             trigger_key: Key(36),
             bars: 4,
             quantise: Quantise::None,
+            launch_bars: 8,
             temperature: 0.9,
             top_p: 0.95,
             density: 1.0,
@@ -239,12 +248,47 @@ impl Default for Settings {
             together: 6,
             player: Instrument(0),
             answer: None,
+            others: [None; 3],
             channel: Channel(0),
             feel: 1.0,
             muted: false,
             hears_others: false,
             seed: 1,
         }
+    }
+}
+
+impl Settings {
+    /// All that answers, each once.
+    pub fn parts(&self) -> impl Iterator<Item = Instrument> + '_ {
+        let first = self.answer.unwrap_or(self.player);
+        let all = [Some(first), self.others[0], self.others[1], self.others[2]];
+        let is_new = move |place: usize| !all[..place].contains(&all[place]);
+        (0..all.len()).filter(move |place| is_new(*place)).filter_map(move |place| all[place])
+    }
+
+    /// Bars between the lines where answers may begin, if they are counted.
+    pub fn counted_bars(&self) -> Option<u8> {
+        match self.quantise {
+            Quantise::TwoBars => Some(2),
+            Quantise::FourBars => Some(4),
+            Quantise::Bars => Some(self.launch_bars.max(1)),
+            _ => None,
+        }
+    }
+
+    /// The channel that one of [`Self::parts`] goes out on.
+    pub fn channel_of(&self, part: Instrument) -> Channel {
+        if part.is_drums() {
+            return Channel(9);
+        }
+        let melodic = self.parts().filter(|part| !part.is_drums());
+        let place = melodic.take_while(|one| *one != part).count();
+        if place == 0 {
+            return self.channel;
+        }
+        let free = (1..16).map(|step| Channel((self.channel.0 + step) & 15)).filter(|one| one.0 != 9);
+        free.take(place).last().unwrap_or(self.channel)
     }
 }
 
@@ -265,6 +309,25 @@ pub enum FromWorker {
     TakeNote(Note),
     /// The table is complete and replaces the one before.
     TakeEnd,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_instrument_has_a_channel_of_its_own() {
+        let others = [Some(Instrument(32)), Some(Instrument::DRUMS), Some(Instrument(48))];
+        let settings = Settings { others, channel: Channel(7), ..Settings::default() };
+        let places: std::vec::Vec<_> =
+            settings.parts().map(|part| (part.0, settings.channel_of(part).0)).collect();
+        assert_eq!(places, [(0, 7), (32, 8), (128, 9), (48, 10)]);
+        // The same twice is one, and what is last goes round.
+        let others = [Some(Instrument(0)), Some(Instrument(40)), None];
+        let settings = Settings { others, channel: Channel(15), ..settings };
+        assert_eq!(settings.parts().count(), 2);
+        assert_eq!(settings.channel_of(Instrument(40)), Channel(0));
+    }
 }
 
 const _: () = assert!(!core::mem::needs_drop::<ToWorker>());

@@ -76,8 +76,9 @@ pub fn bench(what: Bench) -> Result<()> {
             let (python, script) =
                 (root().join(".venv/bin/python"), root().join("tests/scripts/jack_run.py"));
             anyhow::ensure!(
-                python.exists() && works("sh", &["-c", "command -v ardour7-lua && command -v jackd"]),
-                "Ardour, JACK or its Python module is missing: cargo xtask doctor --install ardour jack"
+                works(&python.to_string_lossy(), &["-c", "import jack, numpy"])
+                    && works("sh", &["-c", "command -v ardour7-lua && command -v jackd"]),
+                "Ardour, JACK or a Python module is missing: cargo xtask doctor --install ardour jack"
             );
             let mut run = program(&python.to_string_lossy(), &[]);
             run.arg(script).arg(bundled.join("Continuo.vst3")).arg(target().join("jack"));

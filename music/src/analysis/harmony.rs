@@ -131,11 +131,12 @@ fn beats(piece: &Piece) -> Vec<Beat> {
         }
     }
     sounding(piece, &mut beats);
-    // Broken chords are told by the beats around.
+    // Broken chords, of which a beat has a part, are told by the beats around.
     let own: Vec<(usize, [f64; 12])> = beats.iter().map(|beat| (beat.bar, beat.share)).collect();
     for (index, beat) in beats.iter_mut().enumerate() {
+        let part = beat.share.iter().filter(|share| **share > 0.0).count() < WHOLE;
         let near = [index.checked_sub(1), Some(index + 1)].into_iter().flatten();
-        for (_, share) in near.filter_map(|at| own.get(at)).filter(|(bar, _)| *bar == beat.bar) {
+        for (_, share) in near.filter_map(|at| own.get(at)).filter(|(bar, _)| part && *bar == beat.bar) {
             beat.share.iter_mut().zip(share).for_each(|(all, one)| *all += NEAR * one);
         }
         let sum: f64 = beat.share.iter().sum();
@@ -146,7 +147,9 @@ fn beats(piece: &Piece) -> Vec<Beat> {
     beats
 }
 
-/// How much the beats before and after one count, in its bar.
+/// So many pitch classes in a beat are a chord of their own.
+const WHOLE: usize = 3;
+/// How much the beats before and after one count, in its bar, where it has fewer.
 const NEAR: f64 = 0.4;
 
 /// How long each pitch class sounds in each beat, and what is lowest.
@@ -322,6 +325,14 @@ mod tests {
             notes.push(note(step as f64, 1.0, *key));
         }
         assert_eq!(degrees(&piece(notes), (0, true))[..4], ["I", "IV", "V", "I"]);
+    }
+
+    #[test]
+    fn a_chord_may_change_with_each_beat() {
+        let row = [(0, true), (5, true), (7, true), (0, true), (9, false), (2, false), (7, true), (0, true)];
+        let mut notes = played(&row, 1, 0);
+        notes.iter_mut().for_each(|one| *one = note(one.at.0 / 4.0, 1.0, one.key.0));
+        assert_eq!(degrees(&piece(notes), (0, true)), ["I", "IV", "V", "I", "vi", "ii", "V", "I"]);
     }
 
     #[test]

@@ -11,8 +11,22 @@ use super::teaching::{self, Desk};
 use crate::params::{ContinuoParams, Target};
 use crate::presets::{PRESETS, Preset};
 
-/// Draws them.
-pub fn draw(ui: &mut Ui, params: &ContinuoParams, set: &ParamSetter<'_>, teaches: &mut bool) {
+/// A window that was asked for.
+pub enum Opened {
+    /// Who answers.
+    Partner,
+    /// A take from a file.
+    Bring,
+}
+
+/// Draws them; which window was asked for.
+pub fn draw(
+    ui: &mut Ui,
+    params: &ContinuoParams,
+    set: &ParamSetter<'_>,
+    teaches: &mut bool,
+) -> Option<Opened> {
+    let mut opened = None;
     let desk = Desk { params, set, teaches: *teaches };
     ui.horizontal(|ui| {
         button(ui, &desk, &params.answer_now, Target::AnswerNow);
@@ -30,6 +44,12 @@ pub fn draw(ui: &mut Ui, params: &ContinuoParams, set: &ParamSetter<'_>, teaches
             }
         });
         ui.toggle_value(teaches, "Learn").on_hover_text("Teach keys and controllers of your keyboard");
+        if ui.button("Partner").on_hover_text("Which model answers, or a service elsewhere").clicked() {
+            opened = Some(Opened::Partner);
+        }
+        if ui.button("Bring in").on_hover_text("A MIDI file becomes a take").clicked() {
+            opened = Some(Opened::Bring);
+        }
     });
     ui.horizontal(|ui| {
         switch(ui, &desk, &params.in_key, Target::InKey);
@@ -44,6 +64,7 @@ pub fn draw(ui: &mut Ui, params: &ContinuoParams, set: &ParamSetter<'_>, teaches
     });
     ui.add_space(6.0);
     ui.horizontal_top(|ui| groups(ui, &desk));
+    opened
 }
 
 fn groups(ui: &mut Ui, desk: &Desk<'_>) {
@@ -57,6 +78,8 @@ fn groups(ui: &mut Ui, desk: &Desk<'_>) {
         choice(ui, desk, &params.midi_out, Target::MidiOut);
         choice(ui, desk, &params.grid, Target::Grid);
         choice(ui, desk, &params.metronome, Target::Metronome);
+        slider(ui, desk, &params.trigger_bars, Target::TriggerBars);
+        slider(ui, desk, &params.launch_bars, Target::LaunchBars);
     });
     group(ui, "music", |ui| {
         slider(ui, desk, &params.length, Target::Length);
@@ -67,13 +90,15 @@ fn groups(ui: &mut Ui, desk: &Desk<'_>) {
         slider(ui, desk, &params.lowest, Target::Lowest);
         slider(ui, desk, &params.highest, Target::Highest);
         slider(ui, desk, &params.together, Target::Together);
+        slider(ui, desk, &params.seed, Target::Seed);
+        unlearnable(ui, desk, &params.trigger_key);
     });
     group(ui, "time and sound", |ui| {
         slider(ui, desk, &params.player, Target::Player);
         slider(ui, desk, &params.answer_instrument, Target::AnswerInstrument);
-        slider(ui, desk, &params.seed, Target::Seed);
-        slider(ui, desk, &params.trigger_bars, Target::TriggerBars);
-        unlearnable(ui, desk, &params.trigger_key);
+        slider(ui, desk, &params.instrument_2, Target::Instrument2);
+        slider(ui, desk, &params.instrument_3, Target::Instrument3);
+        slider(ui, desk, &params.instrument_4, Target::Instrument4);
         unlearnable(ui, desk, &params.channel);
         slider(ui, desk, &params.level, Target::Level);
         slider(ui, desk, &params.tempo, Target::Tempo);

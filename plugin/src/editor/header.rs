@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use egui::{RichText, Ui};
 
-use super::{ANSWER, HEARD, QUIET, WRONG};
-use crate::view::{Activity, ModelState, Picture, View};
+use super::{ANSWER, HEARD, QUIET, WRONG, partner};
+use crate::view::{Activity, Picture, ServiceState, View};
 
 /// Draws it.
 pub fn draw(ui: &mut Ui, picture: &Picture, view: &View) {
@@ -15,12 +15,11 @@ pub fn draw(ui: &mut Ui, picture: &Picture, view: &View) {
         ui.add_space(16.0);
         ui.label(RichText::new(word).size(20.0).color(colour));
         ui.add_space(16.0);
-        let (words, colour) = match &picture.model {
-            ModelState::Loading => ("Model: being loaded".to_owned(), QUIET),
-            ModelState::Ready(name) => (format!("Model: {name}"), QUIET),
-            ModelState::Failed(what) => (format!("No model: {what}"), WRONG),
-        };
-        ui.label(RichText::new(words).color(colour));
+        let answers = matches!(picture.service, ServiceState::Answers { .. });
+        let own = (!answers).then(|| partner::model(&picture.model));
+        for (words, colour) in own.into_iter().chain(partner::service(&picture.service)) {
+            ui.label(RichText::new(words).color(colour));
+        }
     });
     ui.horizontal(|ui| {
         let count = |number: &std::sync::atomic::AtomicU32| number.load(Ordering::Relaxed);
@@ -42,6 +41,11 @@ pub fn draw(ui: &mut Ui, picture: &Picture, view: &View) {
             "Beats of answers that were there in time, that the plan before covered, and that nothing covered",
         );
         quiet(ui, format!("{:.2} ms a token", picture.ms_per_token));
+        let defects = count(&view.defects);
+        if defects > 0 {
+            ui.label(RichText::new(format!("defects {defects}")).color(WRONG))
+                .on_hover_text("Continuo met a defect of its own and listened anew; please report it");
+        }
         quiet(ui, format!("takes {}", picture.takes));
         ui.label(RichText::new(&picture.message).color(WRONG));
     });

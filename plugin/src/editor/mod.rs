@@ -1,9 +1,12 @@
 //! The editor: what the worker thinks, what was heard and answered, and the parameters.
 //!
 //! - `roll` the piano roll, `controls` the parameters, `teaching` learnt controls, `header` the state in words
+//! - `partner` which model or service answers, `bringing` takes from files
 
+mod bringing;
 mod controls;
 mod header;
+mod partner;
 mod roll;
 mod teaching;
 
@@ -19,6 +22,9 @@ use nice_plug_egui::{
     EguiEditor, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, RepaintNotifier, create_egui_editor,
 };
 
+use self::bringing::BringWindow;
+use self::controls::Opened;
+use self::partner::PartnerWindow;
 use self::teaching::Teacher;
 use crate::journal::{self, Found};
 use crate::params::ContinuoParams;
@@ -43,17 +49,27 @@ pub struct App {
     /// What a crash left, looked for once when the window is made.
     found: Vec<Found>,
     teacher: Teacher,
+    partner: PartnerWindow,
+    bring: BringWindow,
 }
 
-/// The editor of one instance, 900 by 560.
+/// The editor of one instance, 900 by 640.
 pub fn create(params: Arc<ContinuoParams>, view: Arc<View>) -> Option<EguiEditor<App>> {
-    let state = EguiEditorState::from_size(LogicalSize::new(900.0, 560.0), 1.0);
+    let state = EguiEditorState::from_size(LogicalSize::new(900.0, 640.0), 1.0);
     let settings = EguiNiceSettings { title: "Continuo".into(), ..EguiNiceSettings::default() };
     create_egui_editor(
         state,
         RepaintNotifier::new(),
         settings,
-        App { params, view, host: None, found: Vec::new(), teacher: Teacher::default() },
+        App {
+            params,
+            view,
+            host: None,
+            found: Vec::new(),
+            teacher: Teacher::default(),
+            partner: PartnerWindow::default(),
+            bring: BringWindow::default(),
+        },
     )
 }
 
@@ -80,6 +96,13 @@ impl App {
         });
     }
 
+    /// The windows that are open; whether something was changed that the project keeps.
+    fn windows(&mut self, ui: &Ui, picture: &Picture) -> bool {
+        let chosen = self.partner.is_open() && self.partner.draw(ui, picture, &self.params.partner.0);
+        let brought = self.bring.is_open() && self.bring.draw(ui, &self.params.takes.0);
+        chosen || brought
+    }
+
     fn picture(&self) -> Arc<Picture> {
         Arc::clone(&self.view.picture.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -103,10 +126,18 @@ impl NiceEguiApp for App {
             ui.add_space(8.0);
             roll::draw(ui, &picture, line, 185.0);
             ui.add_space(10.0);
+            let changed = self.windows(ui, &picture);
             if let Some(host) = &self.host {
                 let set = host.param_setter();
                 self.teacher.follow(&self.params, &set);
-                controls::draw(ui, &self.params, &set, &mut self.teacher.teaches);
+                if changed {
+                    teaching::mark(&self.params, &set);
+                }
+                match controls::draw(ui, &self.params, &set, &mut self.teacher.teaches) {
+                    Some(Opened::Partner) => self.partner.toggle(&self.params.partner.0),
+                    Some(Opened::Bring) => self.bring.toggle(),
+                    None => {}
+                }
             }
         });
     }

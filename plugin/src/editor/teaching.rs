@@ -6,7 +6,7 @@ use nice_plug::context::gui::ParamSetter;
 use super::{ANSWER, HEARD};
 use crate::learnt::{Control, Learnt};
 use crate::params::texts::key_name;
-use crate::params::{ContinuoParams, Target};
+use crate::params::{ContinuoParams, Target, Turnable};
 
 /// What to do, in a line.
 pub const HOW: &str = "Click a name, then strike a key or move a controller; right click forgets.";
@@ -54,11 +54,14 @@ impl Teacher {
         }
         let waits = learnt.wanted().is_some();
         if std::mem::replace(&mut self.waited, waits) && !waits {
-            // Hosts notice a changed parameter, and only that.
-            use crate::params::Turnable;
-            params.learn.give(params.learn.normal(), set);
+            mark(params, set);
         }
     }
+}
+
+/// Something was changed that the project keeps beside its parameters: hosts notice a changed parameter, and only that.
+pub fn mark(params: &ContinuoParams, set: &ParamSetter<'_>) {
+    params.learn.give(params.learn.normal(), set);
 }
 
 /// The name of a parameter; while teaching, something to click.

@@ -82,6 +82,9 @@ pub enum Quantise {
     #[id = "loop-start"]
     #[name = "Loop start"]
     LoopStart,
+    #[id = "bars"]
+    #[name = "N bars"]
+    Bars,
 }
 
 /// What leaves through MIDI out.

@@ -18,8 +18,9 @@ pub use now::PRESSES;
 pub use targets::{Kind, Target, Turnable};
 
 use crate::learnt::Learnt;
+use crate::partner::PartnerStore;
 use crate::programs;
-use crate::state::{Persisted, PersistedControls, TakeStore};
+use crate::state::{Persisted, PersistedControls, PersistedPartner, TakeStore};
 use texts::{key_name, key_number};
 
 /// All of them.
@@ -30,6 +31,8 @@ pub struct ContinuoParams {
     pub takes: Persisted,
     #[persist = "learnt"]
     pub learnt: PersistedControls,
+    #[persist = "partner"]
+    pub partner: PersistedPartner,
     #[id = "source"]
     pub source: EnumParam<Source>,
     #[id = "mode"]
@@ -100,17 +103,26 @@ pub struct ContinuoParams {
     pub feel: FloatParam,
     #[id = "hear-others"]
     pub hear_others: BoolParam,
+    #[id = "launch-bars"]
+    pub launch_bars: IntParam,
+    #[id = "instrument-2"]
+    pub instrument_2: IntParam,
+    #[id = "instrument-3"]
+    pub instrument_3: IntParam,
+    #[id = "instrument-4"]
+    pub instrument_4: IntParam,
     #[id = "learn"]
     pub learn: IntParam,
 }
 
 impl ContinuoParams {
-    /// With defaults, over these takes and learnt controls.
-    pub fn new(takes: Arc<TakeStore>, learnt: Arc<Learnt>) -> Self {
+    /// With defaults, over these takes, learnt controls and partner.
+    pub fn new(takes: Arc<TakeStore>, learnt: Arc<Learnt>, partner: Arc<PartnerStore>) -> Self {
         let button = |name: &str| BoolParam::new(name, false);
         Self {
             takes: Persisted(takes),
             learnt: PersistedControls(learnt),
+            partner: PersistedPartner(partner),
             source: EnumParam::new("Source", Source::Live),
             mode: EnumParam::new("Mode", Mode::Respond),
             trigger: EnumParam::new("Trigger", Trigger::Automatic),
@@ -133,8 +145,8 @@ impl ContinuoParams {
             highest: key("Highest key", 127),
             in_key: BoolParam::new("Stay in key", true),
             together: int("Notes together", 6, 1, 12),
-            player: program(int("Player's instrument", 0, 0, 128)),
-            answer_instrument: program(int("Answer instrument", -1, -1, 128)),
+            player: program(int("Player's instrument", 0, 0, 128), AS_THE_PLAYER),
+            answer_instrument: program(int("Answer instrument", -1, -1, 128), AS_THE_PLAYER),
             channel: int("Answer channel", 1, 1, 16),
             sound: BoolParam::new("Sound", true),
             level: float("Sound level", -6.0, -60.0, 6.0, 1).with_unit(" dB"),
@@ -151,6 +163,10 @@ impl ContinuoParams {
             mute: BoolParam::new("Mute answers", false),
             feel: float("Feel", 1.0, 0.0, 1.0, 2),
             hear_others: BoolParam::new("Hear others", false),
+            launch_bars: int("Launch bars", 8, 1, 32).with_unit(" bars"),
+            instrument_2: program(int("Second instrument", -1, -1, 128), NOBODY),
+            instrument_3: program(int("Third instrument", -1, -1, 128), NOBODY),
+            instrument_4: program(int("Fourth instrument", -1, -1, 128), NOBODY),
             learn: learn(),
         }
     }
@@ -171,14 +187,18 @@ fn float(name: &str, default: f32, min: f32, max: f32, digits: usize) -> FloatPa
         .with_value_to_string(formatters::v2s_f32_rounded(digits))
 }
 
-fn program(param: IntParam) -> IntParam {
+/// What -1 means where an instrument is chosen.
+const AS_THE_PLAYER: &str = "As the player";
+const NOBODY: &str = "None";
+
+fn program(param: IntParam, without: &'static str) -> IntParam {
     param
-        .with_value_to_string(Arc::new(|number| match number {
-            -1 => "As the player".into(),
+        .with_value_to_string(Arc::new(move |number| match number {
+            -1 => without.into(),
             number => programs::name(number).into(),
         }))
-        .with_string_to_value(Arc::new(|text| match text.trim() {
-            text if text.eq_ignore_ascii_case("as the player") => Some(-1),
+        .with_string_to_value(Arc::new(move |text| match text.trim() {
+            text if text.eq_ignore_ascii_case(without) => Some(-1),
             text => programs::number(text),
         }))
 }

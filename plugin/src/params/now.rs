@@ -36,7 +36,9 @@ impl ContinuoParams {
                 Quantise::TwoBars => timeline::Quantise::TwoBars,
                 Quantise::FourBars => timeline::Quantise::FourBars,
                 Quantise::LoopStart => timeline::Quantise::LoopStart,
+                Quantise::Bars => timeline::Quantise::Bars,
             },
+            launch_bars: byte(self.now(&self.launch_bars, Target::LaunchBars)),
             temperature: self.now(&self.temperature, Target::Temperature),
             top_p: self.now(&self.top_p, Target::TopP),
             density: self.now(&self.density, Target::Density),
@@ -56,6 +58,12 @@ impl ContinuoParams {
             answer: u8::try_from(self.now(&self.answer_instrument, Target::AnswerInstrument))
                 .ok()
                 .map(Instrument),
+            others: [
+                self.now(&self.instrument_2, Target::Instrument2),
+                self.now(&self.instrument_3, Target::Instrument3),
+                self.now(&self.instrument_4, Target::Instrument4),
+            ]
+            .map(|number| u8::try_from(number).ok().map(Instrument)),
             channel: Channel(byte(self.channel.value()).saturating_sub(1).min(15)),
             feel: self.now(&self.feel, Target::Feel),
             muted: self.muted(),

@@ -128,6 +128,10 @@ targets! {
     Tempo tempo "tempo" Number;
     Seed seed "seed" Number;
     HearOthers hear_others "hear-others" Switch;
+    LaunchBars launch_bars "launch-bars" Number;
+    Instrument2 instrument_2 "instrument-2" Number;
+    Instrument3 instrument_3 "instrument-3" Number;
+    Instrument4 instrument_4 "instrument-4" Number;
 }
 
 impl Target {
@@ -157,7 +161,7 @@ mod tests {
 
     #[test]
     fn targets_are_the_parameters_that_they_name() {
-        let params = ContinuoParams::new(Arc::default(), Arc::default());
+        let params = ContinuoParams::new(Arc::default(), Arc::default(), Arc::default());
         let map = params.param_map();
         for &target in Target::ALL {
             let (_, pointer, _) = map.iter().find(|(id, ..)| id == target.id()).expect(target.id());

@@ -32,6 +32,16 @@ use crate::takes::TakeTable;
 use crate::view::View;
 use hands::{Hands, Pressed};
 
+/// What is left of an audio thread that ended.
+pub struct Left {
+    /// Generated notes that sound in the host.
+    sounding: Sounding,
+    /// The player's.
+    passed: Passed,
+    /// Where the music stood.
+    clock: Clock,
+}
+
 /// Everything that lives on the audio thread; made on activation.
 pub struct Audio {
     params: Arc<ContinuoParams>,
@@ -52,7 +62,8 @@ pub struct Audio {
     answer_until: Option<(Beats, Epoch)>,
     /// When the player struck a key last.
     struck: Option<Beats>,
-    silence: bool,
+    /// All that is generated ends with the next block, and why.
+    silence: Option<Cut>,
     waited: Duration,
     tapped: Option<Beats>,
     tap_tempo: Option<Bpm>,
@@ -89,7 +100,7 @@ impl Audio {
             buttons: Pressed::default(),
             answer_until: None,
             struck: None,
-            silence: false,
+            silence: None,
             waited: Duration::ZERO,
             tapped: None,
             tap_tempo: None,
@@ -101,21 +112,25 @@ impl Audio {
         }
     }
 
-    /// What sounded in the host when the last audio thread of this instance ended: it ends with the first block.
-    pub fn inherit(&mut self, (sounding, passed): (Sounding, Passed)) {
-        self.sounding = sounding;
-        self.passed = passed;
-        self.silence = true;
+    /// What sounded in the host when the last audio thread of this instance ended: it ends with the first block. With
+    /// `goes_on` the line does too, and what was heard on it still counts.
+    pub fn inherit(&mut self, left: Left, rate: f64, goes_on: bool) {
+        self.sounding = left.sounding;
+        self.passed = left.passed;
+        self.silence = Some(if goes_on { Cut::Restart } else { Cut::Silence });
+        if goes_on {
+            self.clock = left.clock.at_rate(rate);
+        }
     }
 
-    /// What sounds in the host now, for [`Self::inherit`].
-    pub fn leave(self) -> (Sounding, Passed) {
-        (self.sounding, self.passed)
+    /// What the next audio thread needs, for [`Self::inherit`].
+    pub fn leave(self) -> Left {
+        Left { sounding: self.sounding, passed: self.passed, clock: self.clock }
     }
 
     /// All that sounds ends at the start of the next block; the built-in sound is cut now. Realtime: yes.
     pub fn reset(&mut self) {
-        self.silence = true;
+        self.silence.get_or_insert(Cut::Silence);
         self.synth.cut();
     }
 
@@ -156,8 +171,10 @@ impl Audio {
     /// The parameters as they stand now.
     fn follow(&mut self, events: &mut impl Events, frame: u32) {
         let bypass = self.params.bypassed();
-        if std::mem::take(&mut self.silence) || bypass && !self.bypassed {
-            self.hush(events, frame);
+        let why = if bypass && !self.bypassed { Some(Cut::Silence) } else { self.silence };
+        self.silence = None;
+        if let Some(why) = why {
+            self.hush(why, events, frame);
         }
         self.bypassed = bypass;
         let muted = self.params.muted();
@@ -169,9 +186,9 @@ impl Audio {
     }
 
     /// All that is generated ends, heard or not.
-    fn hush(&mut self, events: &mut impl Events, frame: u32) {
+    fn hush(&mut self, why: Cut, events: &mut impl Events, frame: u32) {
         self.clock.cut();
-        self.new_epoch(Cut::Silence, events, frame);
+        self.new_epoch(why, events, frame);
         self.synth.cut();
     }
 
@@ -238,7 +255,7 @@ impl Audio {
 
     fn press(&mut self, press: Press, events: &mut impl Events, frame: u32) {
         match press {
-            Press::Panic => self.hush(events, frame),
+            Press::Panic => self.hush(Cut::Silence, events, frame),
             Press::Again if self.answering() => {
                 self.clock.cut();
                 self.new_epoch(Cut::Again, events, frame);

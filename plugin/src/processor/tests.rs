@@ -46,7 +46,7 @@ impl Stage {
     fn new() -> Self {
         let (side, worker) = link();
         let view = Arc::new(View::default());
-        let params = Arc::new(ContinuoParams::new(Arc::default(), Arc::default()));
+        let params = Arc::new(ContinuoParams::new(Arc::default(), Arc::default(), Arc::default()));
         let audio = Audio::new(params, Arc::clone(&view), side, RATE, false);
         let mut stage = Self { audio, worker, view, blocks: 0, out: Vec::new() };
         stage.play(1, &[]);

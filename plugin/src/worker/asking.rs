@@ -1,17 +1,18 @@
 //! One answer under way: asked of the engine, its notes placed on the line.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use continuo_inference::{Answer, Constraints, Engine, Prompt, Sampling, Step, TimeFrame};
+use continuo_inference::{Constraints, Prompt, Sampling, Step, TimeFrame};
 use continuo_music::expression::Dynamics;
 use continuo_music::feel::Feel;
 use continuo_music::frame::Frame;
 use continuo_music::history::in_order;
 use continuo_music::{groove, key};
 use continuo_timeline::{
-    Beats, Bpm, Channel, Epoch, Instrument, Mode, Note, Quantise, Settings, Tick, Trigger, Velocity,
+    Beats, Bpm, Epoch, Instrument, Mode, Note, Quantise, Settings, Tick, Trigger, Velocity,
 };
+
+use super::maker::{Maker, Reply};
 
 /// What is answered, and where: kept so that the same can be asked again.
 #[derive(Clone, Debug)]
@@ -28,7 +29,9 @@ pub struct Question {
     pub first_by: Beats,
     /// It ends here.
     pub end: Beats,
-    /// What others will play, known beforehand.
+    /// What of it still sounds.
+    pub held: Vec<Note>,
+    /// What others play, known beforehand.
     pub controls: Vec<Note>,
     /// A bar line, and the length of a bar.
     pub bar: (Beats, f64),
@@ -67,6 +70,7 @@ impl Question {
             notes,
             own: Vec::new(),
             whole,
+            held: Vec::new(),
             controls: Vec::new(),
             start,
             first_by,
@@ -80,8 +84,21 @@ impl Question {
     pub fn plan(notes: Vec<Note>, controls: Vec<Note>, start: Beats, beats: f64, tick: &Tick) -> Self {
         let bar = (tick.bar, tick.meter.bar().0);
         let end = Beats(start.0 + beats);
-        let (own, whole) = (Vec::new(), false);
-        Self { notes, own, whole, controls, start, first_by: end, end, bar, tempo: tick.tempo }
+        let (own, held, whole) = (Vec::new(), Vec::new(), false);
+        Self { notes, own, whole, held, controls, start, first_by: end, end, bar, tempo: tick.tempo }
+    }
+
+    /// What is held goes on until the answer begins at least, and the model says how much longer: nobody means a note to
+    /// end where an answer to it is thought of.
+    pub fn hold(&mut self, held: Vec<Note>) {
+        let start = self.start.0;
+        let holds = |note: &Note| {
+            held.iter().any(|one| (one.at, one.key, one.instrument) == (note.at, note.key, note.instrument))
+        };
+        for note in self.notes.iter_mut().filter(|note| holds(note)) {
+            note.len.0 = note.len.0.max(start - note.at.0);
+        }
+        self.held = held;
     }
 
     /// How the player placed notes lately.
@@ -118,8 +135,8 @@ pub struct Asking {
     pub notes: Vec<Note>,
     /// Whether all is there.
     pub done: bool,
-    engine: Arc<Engine>,
-    answer: Answer,
+    maker: Maker,
+    answer: Reply,
     writing: Writing,
     /// What of the player's feel is put on the answer.
     feel: Feel,
@@ -127,6 +144,10 @@ pub struct Asking {
     dynamics: Dynamics,
     retries: u32,
     thinned: u32,
+    /// How often another maker took over.
+    handed: u32,
+    /// When something was heard of the maker last.
+    heard: Instant,
     /// Beats by which it was put off: its place was past when it came.
     put_off: f64,
     asked: Instant,
@@ -135,11 +156,11 @@ pub struct Asking {
 }
 
 /// Lets the engine compute what an answer to this question would begin with.
-pub fn prepare(engine: &Engine, question: &Question, settings: &Settings) {
+pub fn prepare(maker: &Maker, question: &Question, settings: &Settings) {
     let recent = recent(question);
     if !recent.is_empty() {
-        let writing = Writing::of(engine, question, &recent);
-        engine.prepare(prompt(&writing, recent, question, settings, 0));
+        let writing = Writing::of(maker, question, &recent);
+        maker.prepare(prompt(&writing, recent, question, settings, 0));
     }
 }
 
@@ -151,14 +172,14 @@ struct Writing {
 }
 
 impl Writing {
-    fn of(engine: &Engine, question: &Question, recent: &[Note]) -> Self {
+    fn of(maker: &Maker, question: &Question, recent: &[Note]) -> Self {
         let first = recent.first().map_or(question.start, |note| note.at);
         let known = question.controls.iter().map(|note| note.at);
         let first = known.fold(first, |a, b| if b.0 < a.0 { b } else { a });
         let (feel, bar) = (question.feel(), question.bar.0);
         // What is played a little before its bar line stands on it.
         let origin = question.bar_before(feel.straight(first, bar).0.min(first.0));
-        let frame = match engine.model().frame() {
+        let frame = match maker.frame() {
             TimeFrame::Beats { ticks_per_beat } => Frame::beats(ticks_per_beat, origin),
             TimeFrame::Seconds => Frame::seconds(question.tempo, origin),
         };
@@ -181,18 +202,12 @@ impl Writing {
 
 impl Asking {
     /// Asks.
-    pub fn new(
-        engine: Arc<Engine>,
-        question: Question,
-        settings: Settings,
-        number: u64,
-        epoch: Epoch,
-    ) -> Self {
+    pub fn new(maker: Maker, question: Question, settings: Settings, number: u64, epoch: Epoch) -> Self {
         let recent = recent(&question);
-        let writing = Writing::of(&engine, &question, &recent);
+        let writing = Writing::of(&maker, &question, &recent);
         let prompt = prompt(&writing, recent, &question, &settings, number);
         Self {
-            answer: engine.answer(prompt),
+            answer: maker.answer(prompt),
             dynamics: question.dynamics(),
             feel: writing.feel.share(f64::from(settings.feel)),
             question,
@@ -200,11 +215,13 @@ impl Asking {
             epoch,
             notes: Vec::new(),
             done: false,
-            engine,
+            maker,
             writing,
             settings,
             retries: 0,
             thinned: 0,
+            handed: 0,
+            heard: Instant::now(),
             put_off: 0.0,
             asked: Instant::now(),
             waited: None,
@@ -216,6 +233,7 @@ impl Asking {
         while !self.done {
             match if wait { self.answer.wait() } else { self.answer.poll() } {
                 Step::Note(event) => {
+                    self.heard = Instant::now();
                     let note = self.place(&event);
                     if self.notes.is_empty() {
                         self.waited = Some(self.asked.elapsed().as_secs_f64());
@@ -261,6 +279,33 @@ impl Asking {
         !self.done && !self.notes.is_empty() && self.question.start.0 <= now.0
     }
 
+    /// Who makes it.
+    pub fn maker(&self) -> &Maker {
+        &self.maker
+    }
+
+    /// Whether a service has said nothing for so many seconds.
+    pub fn is_silent(&self, seconds: f64) -> bool {
+        self.maker.is_there() && !self.done && self.heard.elapsed().as_secs_f64() >= seconds
+    }
+
+    /// Another makes what is left, from `now` on at the earliest. Notes that are there stay.
+    pub fn hand_over(&mut self, maker: Maker, now: Beats) {
+        let question = &self.question;
+        let recent = recent(question);
+        self.writing = Writing::of(&maker, question, &recent);
+        self.maker = maker;
+        self.handed += 1;
+        self.done = false;
+        self.heard = Instant::now();
+        let frontier = if self.notes.is_empty() { question.start.0 } else { self.frontier().0 + SIXTEENTH };
+        if frontier.max(now.0) >= question.end.0 - 1e-6 {
+            self.done = true;
+        } else {
+            self.ask_from(frontier.max(now.0));
+        }
+    }
+
     /// What is left is asked for with this share of the density.
     pub fn thin_out(&mut self, density: f32) {
         self.settings.density *= density;
@@ -286,11 +331,18 @@ impl Asking {
         question.notes.extend(self.notes.iter().map(|note| Note { at: note.at - back, ..*note }));
         question.start = Beats(until) - back;
         question.end = question.end - back;
-        question.first_by = question.end;
+        let begins = self.notes.is_empty();
+        question.first_by = if begins {
+            Beats(question.start.0.max(question.first_by.0 - self.put_off))
+        } else {
+            question.end
+        };
+        // By now it may have ended; what it was taken for stays.
+        question.held.clear();
         let mut recent = recent(&question);
         recent.retain(|note| note.at.0 >= self.writing.frame.origin.0 - 1e-9);
-        let number = self.number.wrapping_add(u64::from(self.retries + self.thinned) << 32);
-        self.answer = self.engine.answer(prompt(&self.writing, recent, &question, &self.settings, number));
+        let number = self.number.wrapping_add(u64::from(self.retries + self.thinned + self.handed) << 32);
+        self.answer = self.maker.answer(prompt(&self.writing, recent, &question, &self.settings, number));
     }
 
     fn place(&self, event: &continuo_inference::Event) -> Note {
@@ -300,7 +352,7 @@ impl Asking {
         };
         let at = Beats(on_the_line(event.onset));
         let until = on_the_line(event.onset + event.duration.max(1)).min(self.question.end.0);
-        let channel = if event.instrument.is_drums() { Channel(9) } else { self.settings.channel };
+        let channel = self.settings.channel_of(event.instrument);
         Note {
             at,
             len: Beats((until - at.0).max(1.0 / 48.0)),
@@ -325,13 +377,19 @@ fn constraints(notes: &[Note], question: &Question, settings: &Settings, frame: 
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a whole number below 1000
     let ticks_per_beat = frame.ticks_per_beat as u32;
     let ensemble: Vec<Note> = notes.iter().chain(&question.controls).copied().collect();
+    // Who plays around a take alone takes its groove and its register.
+    let played = if notes.is_empty() { &ensemble } else { notes };
     Constraints {
         density: settings.density,
-        phases: groove::phases(notes, question.bar.0, ticks_per_beat, settings.grid),
-        keys: register(notes, settings),
+        phases: groove::phases(played, question.bar.0, ticks_per_beat, settings.grid),
+        keys: register(played, settings),
         scale: if settings.in_key { key::scale(&ensemble) } else { 0xFFF },
+        balance: BALANCE,
     }
 }
+
+/// Nats a beat that bring in an instrument that was chosen with others and is silent.
+const BALANCE: f32 = 0.5;
 
 /// Answers go so many semitones beyond what was played: a small model left alone climbs out of its register.
 const BEYOND: u8 = 7;
@@ -340,7 +398,7 @@ const BEYOND: u8 = 7;
 fn register(notes: &[Note], settings: &Settings) -> (u8, u8) {
     let (low, high) = (settings.range.0.0, settings.range.1.0);
     let keys = || notes.iter().filter(|note| !note.instrument.is_drums()).map(|note| note.key.0);
-    let other = settings.answer.is_some_and(|answer| answer != settings.player);
+    let other = settings.parts().any(|part| part != settings.player);
     match (keys().min(), keys().max()) {
         (Some(least), Some(most)) if !other => {
             let (least, most) = (least.saturating_sub(BEYOND), most.saturating_add(BEYOND).min(127));
@@ -366,10 +424,12 @@ fn prompt(
     settings: &Settings,
     number: u64,
 ) -> Prompt {
-    let part = settings.answer.unwrap_or(settings.player);
     let drummed = settings.answer.is_none() && notes.last().is_some_and(|note| note.instrument.is_drums());
-    let part = if drummed { Instrument::DRUMS } else { part };
+    let first = drummed.then_some(Instrument::DRUMS);
+    let skipped = usize::from(drummed);
+    let parts = first.into_iter().chain(settings.parts().skip(skipped)).map(|part| part.0).collect();
     let notes = writing.straight(&notes);
+    let held = writing.frame.events(&writing.straight(&question.held));
     Prompt {
         history: writing.frame.events(&notes),
         first_by: Some(writing.tick(question.first_by)),
@@ -377,7 +437,8 @@ fn prompt(
         constraints: constraints(&notes, question, settings, &writing.frame),
         start: writing.tick_after(question.start),
         end: writing.tick(question.end),
-        instruments: Some(vec![part.0]),
+        held: held.iter().map(|event| (event.onset, event.instrument, event.key)).collect(),
+        instruments: Some(parts),
         max_per_onset: settings.together,
         sampling: Sampling {
             temperature: settings.temperature,

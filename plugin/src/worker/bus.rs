@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use continuo_music::history::order;
 use continuo_timeline::{Beats, Note, Tick};
 
 /// How far back others are heard, in beats, and how many of their notes.
@@ -72,6 +73,11 @@ impl Player {
         *self.seat.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
     }
 
+    /// Says nothing more until [`Self::say`]: the host has put this instance away.
+    pub fn go_away(&self) {
+        *self.seat.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// What the others played lately.
     pub fn others(&self, tick: &Tick) -> Others {
         let until = if tick.offline { tick.song.0 - BEHIND } else { tick.song.0 };
@@ -84,10 +90,8 @@ impl Player {
         }
         heard.iter_mut().for_each(|(note, _)| note.at.0 += tick.at.0 - tick.song.0);
         // Seats are taken in any order.
-        heard.sort_by(|(a, _), (b, _)| {
-            let order = a.at.0.total_cmp(&b.at.0).then(a.instrument.cmp(&b.instrument));
-            order.then(a.key.cmp(&b.key)).then(a.len.0.total_cmp(&b.len.0))
-        });
+        let length = |note: &Note| (note.len.0 * 1e6).round();
+        heard.sort_by(|(a, _), (b, _)| order(a, b).then(length(a).total_cmp(&length(b))));
         let led = heard.iter().rev().find(|(_, leads)| *leads).map(|(note, _)| note.at);
         let from = heard.len().saturating_sub(MOST);
         Others { notes: heard.into_iter().skip(from).map(|(note, _)| note).collect(), led }

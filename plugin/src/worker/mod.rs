@@ -8,10 +8,14 @@
 mod along;
 mod asking;
 mod bus;
+mod engines;
 mod figures;
+mod importing;
 mod launch;
+mod maker;
 mod mind;
 mod pace;
+mod service;
 #[cfg(test)]
 mod tests;
 
@@ -21,55 +25,85 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use self::engines::Engines;
+use self::mind::Mind;
 use crate::link::WorkerSide;
-use crate::models;
+use crate::partner::PartnerStore;
 use crate::state::TakeStore;
-use crate::view::{ModelState, View};
+use crate::view::View;
 
 /// The thread; dropping it ends and joins it.
 pub struct Worker {
     over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Memory>>,
+}
+
+/// What the worker of an instance knew when it ended, for the next one of the same instance. Dropping it ends the instance.
+pub struct Memory(Option<Box<Mind>>);
+
+impl Memory {
+    /// Nothing was heard yet.
+    pub fn new(view: Arc<View>, takes: Arc<TakeStore>, partner: Arc<PartnerStore>) -> Self {
+        Self(Some(Box::new(Mind::new(view, takes, Engines::new(partner)))))
+    }
+
+    /// Whether it is of a host that rendered offline: the next render begins without it, so that it repeats.
+    pub fn is_offline(&self) -> bool {
+        self.0.as_ref().is_some_and(|mind| mind.is_offline())
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        if let Some(mind) = &self.0 {
+            mind.report();
+        }
+    }
 }
 
 impl Worker {
     /// Starts the thread of one instance.
-    pub fn start(side: WorkerSide, view: Arc<View>, takes: Arc<TakeStore>) -> Self {
+    pub fn start(side: WorkerSide, memory: Memory) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let ends = Arc::clone(&over);
         let spawned = std::thread::Builder::new()
             .name("continuo-worker".into())
-            .spawn(move || run(side, &view, takes, &ends))
+            .spawn(move || run(side, memory, &ends))
             .ok();
         Self { over, thread: spawned }
+    }
+
+    /// Ends the thread; what it knew, if it ended in order.
+    pub fn leave(mut self) -> Option<Memory> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Option<Memory> {
+        self.over.store(true, Ordering::Relaxed);
+        // A panic there ended the answers; it was shown by the ring's other half going quiet.
+        self.thread.take()?.join().ok()
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // A panic there ended the answers; it was shown by the ring's other half going quiet.
-            let _ = thread.join();
-        }
+        drop(self.end());
     }
 }
 
-fn run(mut side: WorkerSide, view: &Arc<View>, takes: Arc<TakeStore>, over: &AtomicBool) {
-    let mut mind = mind::Mind::new(Arc::clone(view), takes);
-    match models::default_model() {
-        Ok(model) => mind.model(&model),
-        Err(what) => mind.show(|picture| picture.model = ModelState::Failed(what.clone())),
-    }
-    while !over.load(Ordering::Relaxed) && side.audio_alive() {
-        let busy = catch_unwind(AssertUnwindSafe(|| mind.work(&mut side))).unwrap_or_else(|_| {
-            mind = mind.after_defect();
-            true
-        });
-        if !busy {
-            let pause = if mind.is_armed() { 1 } else { 20 };
-            std::thread::sleep(Duration::from_millis(pause));
+fn run(mut side: WorkerSide, mut memory: Memory, over: &AtomicBool) -> Memory {
+    let mut mind = memory.0.take().map(|mind| mind.resumed());
+    while let Some(now) = mind.as_mut().filter(|_| !over.load(Ordering::Relaxed) && side.audio_alive()) {
+        let worked = catch_unwind(AssertUnwindSafe(|| now.work(&mut side)));
+        let armed = now.is_armed();
+        match worked {
+            Ok(true) => {}
+            // A host that renders waits at each tick, also where nothing is to be answered.
+            Ok(false) if now.is_offline() => std::thread::sleep(Duration::from_micros(50)),
+            Ok(false) => std::thread::sleep(Duration::from_millis(if armed { 1 } else { 20 })),
+            Err(_) => mind = mind.map(Mind::after_defect),
         }
     }
-    mind.report();
+    memory.0 = mind.inspect(Mind::put_away).map(Box::new);
+    memory
 }

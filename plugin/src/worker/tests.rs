@@ -1,16 +1,20 @@
 //! The real worker and the default model, driven message by message.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use continuo_timeline::{
     Beats, Bpm, Channel, Cut, Epoch, FromWorker, Key, Meter, Note, Quantise, Settings, Tick, ToWorker,
     Velocity,
 };
 
-use super::Worker;
+use super::{Memory, Worker};
 use crate::link::link;
-use crate::state::TakeStore;
-use crate::view::View;
+use crate::view::{ModelState, View};
+
+fn memory(view: &Arc<View>) -> Memory {
+    Memory::new(Arc::clone(view), Arc::default(), Arc::default())
+}
 
 fn settings() -> Settings {
     Settings {
@@ -46,13 +50,13 @@ fn tick_of(step: u32, offline: bool) -> ToWorker {
 /// A phrase of four beats, then silence; notes that came, and the answer's end. The audio half waits at every
 /// `stride`-th tick only.
 fn played(stride: u64) -> (Vec<Note>, f64) {
-    played_after(stride, &[])
+    played_by(memory(&Arc::default()), stride, &[])
 }
 
-/// The same after some messages.
-fn played_after(stride: u64, before: &[ToWorker]) -> (Vec<Note>, f64) {
+/// The same by a worker of our own, after some messages.
+fn played_by(memory: Memory, stride: u64, before: &[ToWorker]) -> (Vec<Note>, f64) {
     let (mut audio, side) = link();
-    let worker = Worker::start(side, Arc::new(View::default()), Arc::new(TakeStore::default()));
+    let worker = Worker::start(side, memory);
     audio.send(ToWorker::Epoch { at: Beats(0.0), epoch: Epoch(1), why: Cut::Transport });
     audio.send(ToWorker::Settings(settings()));
     before.iter().for_each(|message| assert!(audio.send(*message)));
@@ -103,8 +107,11 @@ fn a_phrase_is_answered_in_its_place_whenever_the_ring_is_drained() {
 
 #[test]
 fn a_defect_is_survived() {
-    let (notes, _) = played_after(1, &[ToWorker::Late { at: Beats(f64::NAN) }]);
+    let view = Arc::new(View::default());
+    let (notes, _) = played_by(memory(&view), 1, &[ToWorker::Late { at: Beats(f64::NAN) }]);
     assert!(notes.len() >= 4, "{notes:?}");
+    assert_eq!(view.defects.load(Ordering::Relaxed), 1);
+    assert!(matches!(view.picture.lock().unwrap().model, ModelState::Ready(_)), "the model outlives it");
 }
 
 /// Notes of an answer to a phrase of four beats, where the music is at beat 12 before the engine has said a word.
@@ -124,7 +131,7 @@ fn answered_late(quantise: Quantise) -> Vec<Note> {
         audio.send(tick_of(step, false));
     }
     // Only now: all of it is there at once.
-    let worker = Worker::start(side, Arc::new(View::default()), Arc::new(TakeStore::default()));
+    let worker = Worker::start(side, memory(&Arc::default()));
     let (mut notes, mut end) = (Vec::new(), 0.0);
     while notes.len() < 3 {
         match audio.receive() {

@@ -33,11 +33,13 @@ pub struct Limits {
     /// Pitch classes of what is not a drum, a bit each, C lowest.
     #[schema(maximum = 4095)]
     pub scale: u16,
+    /// Nats that an instrument of several gains for each beat that it has been silent, 0 to 2.
+    pub balance: f32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { density: 1.0, phases: None, keys: (0, 127), scale: 0xFFF }
+        Self { density: 1.0, phases: None, keys: (0, 127), scale: 0xFFF, balance: 0.0 }
     }
 }
 
@@ -48,6 +50,9 @@ pub struct Notes {
     /// What was played.
     #[schema(max_items = 8192)]
     pub history: Vec<WireNote>,
+    /// Notes of the history that still sound, once more; how long they become is the model's to say.
+    #[schema(max_items = 8192)]
+    pub held: Vec<WireNote>,
     /// What will be played by others, known beforehand.
     #[schema(max_items = 8192)]
     pub controls: Vec<WireNote>,
@@ -83,6 +88,7 @@ impl Default for Notes {
     fn default() -> Self {
         Self {
             history: Vec::new(),
+            held: Vec::new(),
             controls: Vec::new(),
             start: 0,
             end: 0,

@@ -6,43 +6,27 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use continuo_inference::library;
+
 use super::name::Name;
-use super::variable;
 
 /// Folders of all repositories.
 pub struct Cache {
-    /// `HF_HUB_CACHE`, else `hub` in `HF_HOME`, else `~/.cache/huggingface/hub`.
+    /// See [`library::cache`].
     pub root: PathBuf,
 }
 
 impl Cache {
     /// The one that the environment names.
     pub fn of_environment() -> Self {
-        let home = || PathBuf::from(variable("HOME").or_else(|| variable("USERPROFILE")).unwrap_or_default());
-        let caches = || variable("XDG_CACHE_HOME").map_or_else(|| home().join(".cache"), PathBuf::from);
-        let hub = || variable("HF_HOME").map_or_else(|| caches().join("huggingface"), PathBuf::from);
-        Self { root: variable("HF_HUB_CACHE").map_or_else(|| hub().join("hub"), PathBuf::from) }
-    }
-
-    /// Every model that is wholly there: its name and its newest snapshot.
-    pub fn models(&self) -> Vec<(String, PathBuf)> {
-        let name = |folder: &Path| {
-            let folder = folder.file_name()?.to_string_lossy().into_owned();
-            Some(folder.strip_prefix("models--")?.replacen("--", "/", 1))
-        };
-        let found = children(&self.root).into_iter().filter_map(|folder| {
-            let name = name(&folder)?;
-            let path = newest(&folder, "main").or_else(|| any(&folder))?;
-            Some((name, path))
-        });
-        found.collect()
+        Self { root: library::cache() }
     }
 
     /// The snapshot of one revision, if it is wholly there.
     pub fn snapshot(&self, name: &Name) -> Option<PathBuf> {
         let folder = self.root.join(name.folder());
-        let any = || (name.revision == "main").then(|| any(&folder)).flatten();
-        newest(&folder, &name.revision).or_else(any)
+        let any = || (name.revision == "main").then(|| library::any(&folder)).flatten();
+        library::snapshot(&folder, &name.revision).or_else(any)
     }
 
     /// Where one repository's files lie.
@@ -50,33 +34,6 @@ impl Cache {
         let locks = self.root.join(".locks").join(name.folder());
         Repository { folder: self.root.join(name.folder()), locks }
     }
-}
-
-/// The snapshot that `refs` names, or whose commit it is.
-fn newest(folder: &Path, revision: &str) -> Option<PathBuf> {
-    let commit = fs::read_to_string(folder.join("refs").join(revision));
-    let commit = commit.map_or_else(|_| revision.to_owned(), |commit| commit.trim().to_owned());
-    Some(folder.join("snapshots").join(commit)).filter(|path| complete(path))
-}
-
-/// Any snapshot: of a revision that has no name here, or one from before an update that was cut.
-fn any(folder: &Path) -> Option<PathBuf> {
-    children(&folder.join("snapshots")).into_iter().find(|path| complete(path))
-}
-
-/// Whether a folder holds a config and all files with tensors that it needs.
-pub fn complete(folder: &Path) -> bool {
-    let there = |name: &String| folder.join(name).exists();
-    folder.join("config.json").exists()
-        && continuo_inference::parts(folder).is_ok_and(|names| names.iter().all(there))
-}
-
-/// What a folder holds, sorted.
-pub fn children(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten();
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.sort();
-    paths
 }
 
 /// Files of one repository.

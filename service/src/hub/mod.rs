@@ -14,14 +14,10 @@ mod fetch;
 mod name;
 mod server;
 
-pub use cache::{Cache, children, complete};
+pub use cache::Cache;
+pub use continuo_inference::library::variable;
 pub use fetch::fetch;
 pub use name::Name;
-
-/// An environment variable that says something.
-pub fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
-}
 
 /// Whether `HF_HUB_OFFLINE` forbids the network.
 fn offline() -> bool {

@@ -46,11 +46,17 @@ impl Guard {
             let text = "the header Host names another machine; ask at 127.0.0.1 or localhost, or set a token";
             return Err(Failure::invalid(StatusCode::FORBIDDEN, text));
         }
+        let reads = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
+        if !reads && !self.is_known_page(&parts.headers) {
+            let text = "a page of another origin may not change anything here; name it with --cors-origin";
+            return Err(Failure::invalid(StatusCode::FORBIDDEN, text));
+        }
         if parts.uri.path() == "/health" || page::is_part(parts.uri.path()) {
             return Ok(());
         }
         self.known(&parts.headers)?;
-        if parts.method == Method::POST { self.paced(peer(parts).ip()) } else { Ok(()) }
+        let works = matches!(parts.method, Method::POST | Method::PUT);
+        if works { self.paced(peer(parts).ip()) } else { Ok(()) }
     }
 
     fn known(&self, headers: &HeaderMap) -> Result<(), Failure> {
@@ -82,6 +88,14 @@ impl Guard {
         let wait = ((1.0 - left) * 60.0 / self.a_minute).ceil().max(1.0) as u64;
         let text = format!("this address may ask {} times a minute (--rate-limit)", self.a_minute);
         Err(Failure::busy(text, wait))
+    }
+
+    /// Whether no page asks, or one of this service's own, or one that may.
+    fn is_known_page(&self, headers: &HeaderMap) -> bool {
+        let Some(origin) = headers.get(header::ORIGIN) else { return true };
+        let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
+        let own = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+        (host.is_some() && own == host) || self.origin(headers).is_some()
     }
 
     /// The origin of a page, if it may ask.

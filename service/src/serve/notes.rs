@@ -79,7 +79,7 @@ fn sound(asked: &Notes) -> Result<(), Failure> {
         "end",
         format!("from tick {start} to {end}: start is 0 to {LATEST}, end 1 to {LONGEST} later"),
     );
-    let all = asked.history.iter().chain(&asked.controls);
+    let all = asked.history.iter().chain(&asked.held).chain(&asked.controls);
     let fits =
         |note: &WireNote| (0..=LATEST).contains(&note.onset) && note.instrument <= 128 && note.key <= 127;
     let bad = all.clone().find(|note| !fits(note));
@@ -170,6 +170,11 @@ fn prompt(asked: &Notes) -> Prompt {
     };
     Prompt {
         history: asked.history.iter().map(event).collect(),
+        held: asked
+            .held
+            .iter()
+            .map(|note| (note.onset, Instrument(note.instrument), Key(note.key)))
+            .collect(),
         controls: asked.controls.iter().map(event).collect(),
         start: asked.start,
         end: asked.end,
@@ -179,6 +184,7 @@ fn prompt(asked: &Notes) -> Prompt {
             phases: asked.limits.phases,
             keys: asked.limits.keys,
             scale: asked.limits.scale,
+            balance: asked.limits.balance,
         },
         instruments: asked.instruments.clone(),
         max_per_onset: asked.max_per_onset,

@@ -114,7 +114,8 @@ fn weights(path: &Path) -> u64 {
     let heavy = |path: &PathBuf| {
         path.extension().is_some_and(|kind| ["safetensors", "bin"].iter().any(|one| kind == *one))
     };
-    let inside = crate::hub::children(path).into_iter().filter(heavy).map(|path| of(&path)).sum();
+    let inside =
+        continuo_inference::library::children(path).into_iter().filter(heavy).map(|path| of(&path)).sum();
     if path.is_dir() { inside } else { of(path) }
 }
 

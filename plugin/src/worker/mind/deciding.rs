@@ -62,15 +62,14 @@ impl Mind {
 
     /// While a phrase is played the engine reads along, so that only its end is left to compute.
     fn prepare(&self, tick: &Tick, settings: &Settings) {
-        let Some(engine) = self.engine.as_ref().filter(|_| self.phrase.began().is_some()) else { return };
         // What is rendered offline waits anyway.
-        if self.ticks % PREPARED == 0 && !tick.offline {
-            let notes = self.history.expected(tick.at, settings.player);
-            prepare(
-                engine,
-                &self.in_context(Question::new(notes, tick.at, tick, settings), tick, settings),
-                settings,
-            );
+        if self.phrase.began().is_none() || self.ticks % PREPARED != 0 || tick.offline {
+            return;
+        }
+        if let Some(maker) = self.engines.maker() {
+            let notes = self.history.notes(tick.at, settings.player);
+            let question = Question::new(notes, tick.at, tick, settings);
+            prepare(&maker, &self.in_context(question, tick, settings), settings);
         }
     }
 
@@ -83,12 +82,8 @@ impl Mind {
 
     /// Plans anew what is played together with the player, when it is time to.
     pub(super) fn play_along(&mut self, tick: &Tick, settings: &Settings) {
-        let controls = match settings.mode {
-            Mode::Accompany if tick.playing => self.take_on_the_line(tick),
-            _ => Vec::new(),
-        };
-        let until =
-            controls.iter().map(|note: &Note| note.at.0 + note.len.0).fold(f64::NEG_INFINITY, f64::max);
+        let around = self.around(tick, settings);
+        let until = around.end();
         // Who hears others plays along with them as with the player.
         let led = self.others(tick, settings).led;
         let until = led.map_or(until, |led| until.max(led.0 + OTHERS));
@@ -98,22 +93,12 @@ impl Mind {
         let horizon = self.pace.horizon(tick);
         let Some(from) = self.along.replan(tick, horizon, until) else { return };
         let committed = self.keep_as_backup(from);
-        let mut notes = self.history.expected(tick.at, settings.player);
+        let mut notes = self.history.notes(tick.at, settings.player);
         notes.extend(committed);
-        notes.extend(controls.iter().filter(|note| note.at.0 < tick.at.0));
-        let ahead = controls.into_iter().filter(|note| note.at.0 >= tick.at.0).collect();
+        notes.extend(around.before);
         let beats = 2.0 * tick.meter.bar().0;
-        let question = Question::plan(notes, ahead, from, beats, tick);
+        let question = Question::plan(notes, around.controls, from, beats, tick);
         self.begin(self.in_context(question, tick, settings), tick, settings);
-    }
-
-    /// The take that sounds, where it lies on the line, from four bars back to four bars ahead.
-    fn take_on_the_line(&self, tick: &Tick) -> Vec<Note> {
-        let (takes, reach) = (self.takes.takes(), 4.0 * tick.meter.bar().0);
-        let notes = takes.iter().rev().find(|take| !take.muted).map_or(&[][..], |take| &take.notes);
-        let placed =
-            notes.iter().map(|note| Note { at: Beats(note.at + tick.at.0 - tick.song.0), ..note.note() });
-        placed.filter(|note| (note.at.0 - tick.at.0).abs() <= reach).collect()
     }
 
     /// The phrase is over; answers it.
@@ -125,14 +110,14 @@ impl Mind {
 
     /// Answers what was heard by `end`, from `lead` beats later on.
     fn ask(&mut self, end: Beats, lead: f64, tick: &Tick, settings: &Settings) {
-        let notes = self.history.expected(end, settings.player);
+        let notes = self.history.notes(end, settings.player);
         if notes.is_empty() {
             self.show(|picture| {
                 picture.message = "Play something first: there is nothing to answer yet.".into()
             });
             return;
         }
-        let start = launch(Beats(end.0 + lead), tick, settings.quantise);
+        let start = launch(Beats(end.0 + lead), tick, settings);
         let question = self.in_context(Question::new(notes, start, tick, settings), tick, settings);
         self.begin(question, tick, settings);
     }
@@ -143,11 +128,11 @@ impl Mind {
             return self.answer(tick.at, self.lead(tick), tick, settings);
         };
         let shift = (tick.at.0 + self.lead(tick)).ceil() - before.start.0.ceil();
-        let (mut notes, mut own) = (before.notes, before.own);
+        let (mut notes, mut own, mut held) = (before.notes, before.own, before.held);
         // The phrase moves up to the new start, so that the model hears it as just played.
-        notes.iter_mut().chain(&mut own).for_each(|note| note.at.0 += shift);
+        notes.iter_mut().chain(&mut own).chain(&mut held).for_each(|note| note.at.0 += shift);
         let start = Beats(before.start.0 + shift);
-        let mut question = Question { own, ..Question::new(notes, start, tick, settings) };
+        let mut question = Question { own, held, ..Question::new(notes, start, tick, settings) };
         question.bar.0 = Beats(before.bar.0.0 + shift);
         self.begin(question, tick, settings);
     }
@@ -158,6 +143,7 @@ impl Mind {
         // What was played is history, whoever played it; controls are for what is known beforehand.
         question.notes.extend(self.others(tick, settings).notes);
         question.notes = in_order(question.notes);
+        question.hold(self.history.held(tick.at, settings.player));
         question
     }
 
@@ -166,7 +152,8 @@ impl Mind {
     }
 
     fn begin(&mut self, question: Question, tick: &Tick, settings: &Settings) {
-        let Some(engine) = self.engine.clone() else { return };
+        let Some(maker) = self.engines.maker() else { return };
+        self.model = maker.name();
         let (start, end) = (question.start, question.end);
         let heard: Vec<Note> = question.notes.iter().rev().take(200).rev().copied().collect();
         let bar = (question.bar.0.0, question.bar.1);
@@ -184,7 +171,7 @@ impl Mind {
         self.from = None;
         let settings = &Settings { density: settings.density * self.pace.density(), ..*settings };
         self.before = self.newest.replace((question.clone(), Vec::new()));
-        self.asking = Some(Asking::new(engine, question, *settings, self.answers, tick.epoch));
+        self.asking = Some(Asking::new(maker, question, *settings, self.answers, tick.epoch));
         self.answers += 1;
     }
 }

@@ -1,9 +1,10 @@
-//! What is kept: takes in the project, phrases in the journal.
+//! What is kept: takes in the project, also from files, and phrases in the journal.
 
-use continuo_timeline::{FromWorker, Note, Settings, Tick};
+use continuo_timeline::{FromWorker, Mode, Note, Settings, Tick};
 
-use super::Mind;
+use super::{Mind, around};
 use crate::state::{Take, TakeNote};
+use crate::worker::importing::import;
 
 impl Mind {
     /// The newest answer becomes a take, at its place in the song.
@@ -17,6 +18,20 @@ impl Mind {
         self.takes.keep(take);
         self.generation = self.takes.generation().wrapping_sub(1);
         self.say_if_lost(written);
+    }
+
+    /// A file that the player chose becomes the newest take.
+    pub(super) fn bring_in(&mut self) {
+        let Some(path) = self.takes.take_wanted() else { return };
+        match import(&path) {
+            Ok(take) => {
+                let written = self.journal.kept(&take);
+                self.takes.keep(take);
+                self.generation = self.takes.generation().wrapping_sub(1);
+                self.say_if_lost(written);
+            }
+            Err(why) => self.show(|picture| picture.message = why),
+        }
     }
 
     /// Notes of the line at their place in the song.
@@ -57,15 +72,26 @@ impl Mind {
     /// The table of the newest unmuted take, when it changed.
     pub(super) fn resend_takes(&mut self) {
         let generation = self.takes.generation();
-        if generation == self.generation {
+        let accompanies = self.settings.is_some_and(|settings| settings.mode == Mode::Accompany);
+        if generation == self.generation && !accompanies && self.left_out.is_empty() {
+            return;
+        }
+        let takes = self.takes.takes();
+        let sounding = around::sounding(&takes).zip(self.settings);
+        let left = sounding.map(|(take, settings)| around::left_to_the_model(take, &settings));
+        let left = left.unwrap_or_default();
+        if generation == self.generation && left == self.left_out {
             return;
         }
         self.generation = generation;
-        let takes = self.takes.takes();
         self.unsent.push(FromWorker::TakeBegin);
-        for note in takes.iter().rev().find(|take| !take.muted).map_or(&[][..], |take| &take.notes) {
-            self.unsent.push(FromWorker::TakeNote(note.note()));
+        for note in around::sounding(&takes).map_or(&[][..], |take| &take.notes) {
+            let note = note.note();
+            if !left.contains(&note.instrument) {
+                self.unsent.push(FromWorker::TakeNote(note));
+            }
         }
+        self.left_out = left;
         self.unsent.push(FromWorker::TakeEnd);
         let message = self.takes.message();
         self.show(|picture| {

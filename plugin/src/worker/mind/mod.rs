@@ -1,15 +1,17 @@
 //! What the worker thinks: every decision is taken at a tick, from stamped messages alone.
 //!
-//! - [`deciding`] when and what is answered, [`planning`] the plan and its backup
-//! - [`keeping`] takes and the journal
+//! - [`deciding`] when and what is answered, [`around`] the take that is played around, [`planning`] the plan and its backup
+//! - [`keeping`] takes, imported files and the journal, [`service`] what becomes of an answer whose service is gone
 
+mod around;
 mod deciding;
 mod keeping;
 mod planning;
+mod service;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use continuo_inference::{Engine, Model};
 use continuo_music::chord;
 use continuo_music::history::History;
 use continuo_music::phrase::Phrase;
@@ -22,12 +24,13 @@ use self::planning::Backup;
 use super::along::Along;
 use super::asking::{Asking, Question};
 use super::bus::Player;
+use super::engines::Engines;
 use super::figures;
 use super::pace::Pace;
 use crate::journal::Journal;
 use crate::link::WorkerSide;
 use crate::state::TakeStore;
-use crate::view::{Activity, ModelState, Picture, View};
+use crate::view::{Activity, Picture, View};
 
 /// Notes up to this far ahead are sent before an offline tick is acknowledged.
 const HORIZON: f64 = 1.0;
@@ -39,7 +42,10 @@ pub struct Mind {
     view: Arc<View>,
     takes: Arc<TakeStore>,
     generation: u32,
-    engine: Option<Arc<Engine>>,
+    /// Instruments of the take that plays that the model plays instead.
+    left_out: Vec<Instrument>,
+    engines: Engines,
+    /// Name of the model of the newest answer.
     model: String,
     settings: Option<Settings>,
     tick: Option<Tick>,
@@ -68,13 +74,14 @@ pub struct Mind {
 
 impl Mind {
     /// Knows nothing yet.
-    pub fn new(view: Arc<View>, takes: Arc<TakeStore>) -> Self {
+    pub fn new(view: Arc<View>, takes: Arc<TakeStore>, engines: Engines) -> Self {
         Self {
             view,
             // Not what the store says: the first look finds a difference and sends what was loaded before.
             generation: takes.generation().wrapping_sub(1),
             takes,
-            engine: None,
+            left_out: Vec::new(),
+            engines,
             model: String::new(),
             settings: None,
             tick: None,
@@ -99,30 +106,43 @@ impl Mind {
     }
 
     /// Another mind in place of one that met a defect of its own: it forgets what was heard, and says so.
-    pub fn after_defect(&self) -> Self {
+    pub fn after_defect(self) -> Self {
         let mut next = Self {
-            engine: self.engine.clone(),
-            model: self.model.clone(),
+            model: self.model,
             settings: self.settings,
             ticks: self.ticks,
             answers: self.answers,
-            ..Self::new(Arc::clone(&self.view), Arc::clone(&self.takes))
+            ..Self::new(self.view, self.takes, self.engines)
         };
-        let model = self.picture.model.clone();
+        next.view.defects.fetch_add(1, Ordering::Relaxed);
+        let (model, service) = (self.picture.model, self.picture.service);
         next.show(|picture| {
-            picture.model = model;
+            (picture.model, picture.service) = (model, service);
             picture.message =
                 "Continuo met a defect of its own and listens anew. Takes are safe; please report it.".into();
         });
         next
     }
 
-    /// The model is there.
-    pub fn model(&mut self, model: &Arc<Model>) {
-        self.engine = Some(Engine::shared(Arc::clone(model)));
-        self.model = model.name().to_owned();
-        let name = self.model.clone();
-        self.show(|picture| picture.model = ModelState::Ready(name));
+    /// The audio thread has ended; another may follow.
+    pub fn put_away(&self) {
+        self.player.go_away();
+    }
+
+    /// The same mind behind another audio thread, which runs at another rate or in other blocks: what was heard stays.
+    pub fn resumed(mut self) -> Self {
+        self.unsent.clear();
+        self.ticks = 0;
+        // The new audio thread has no takes.
+        self.generation = self.takes.generation().wrapping_sub(1);
+        self
+    }
+
+    /// Who answers, and how that stands.
+    fn follow_engines(&mut self) {
+        if let Some((model, service)) = self.engines.follow() {
+            self.show(|picture| (picture.model, picture.service) = (model, service));
+        }
     }
 
     /// Whether it may have to answer soon.
@@ -133,11 +153,16 @@ impl Mind {
     /// Deals with what came; whether there was anything to do.
     pub fn work(&mut self, side: &mut WorkerSide) -> bool {
         let mut busy = false;
+        self.follow_engines();
+        if self.engines.is_about_to_begin() {
+            return false;
+        }
         while let Some(message) = side.receive() {
             busy = true;
             self.hear(message, side);
         }
         self.resend_takes();
+        self.bring_in();
         busy |= self.pump(false, None);
         self.flush(side);
         if self.unsent.is_empty() {
@@ -190,8 +215,10 @@ impl Mind {
         }
         self.unsent
             .retain(|message| !matches!(message, FromWorker::Planned { .. } | FromWorker::AnswerEnds { .. }));
-        if matches!(why, Cut::Silence) {
+        if matches!(why, Cut::Silence | Cut::Restart) {
             self.history.release(at, self.instrument());
+        }
+        if why == Cut::Silence {
             self.phrase.close();
         }
         self.activity(if self.is_armed() { Activity::Waiting } else { Activity::Off });
@@ -210,6 +237,11 @@ impl Mind {
     fn tick(&mut self, tick: Tick, side: &mut WorkerSide) {
         self.tick = Some(tick);
         self.ticks += 1;
+        if tick.offline {
+            self.engines.settle();
+            self.follow_engines();
+        }
+        self.watch_over_service(&tick);
         match self.settings {
             Some(settings) if settings.mode.plays_along() => self.play_along(&tick, &settings),
             Some(settings) if settings.mode != Mode::Off => self.decide(&tick, &settings),
@@ -283,6 +315,7 @@ impl Mind {
                 }
                 Ok(None) if asking.done => self.take_over(),
                 Ok(None) => break,
+                Err(_) if self.stood_in_for() => {}
                 Err(what) => {
                     self.take_over();
                     self.show(|picture| picture.message = format!("No answer: {what}"));
@@ -299,6 +332,9 @@ impl Mind {
     fn plan(&mut self, mut note: Note, epoch: Epoch, waited: Option<f64>) {
         if let Some(seconds) = waited {
             self.pace.waited(seconds);
+            if self.asking.as_ref().is_some_and(|asking| asking.maker().is_there()) {
+                self.engines.was_quick();
+            }
             if self.waits_for_a_plan() {
                 self.take_over();
             } else {
@@ -318,8 +354,7 @@ impl Mind {
     fn picture_answer(&mut self) {
         let Some(asking) = &self.asking else { return };
         let horizon = self.tick.map_or(0.0, |tick| self.pace.horizon(&tick));
-        let (notes, pace) =
-            (asking.notes.clone(), self.engine.as_ref().map_or(0.0, |engine| engine.ms_per_token()));
+        let (notes, pace) = (asking.notes.clone(), asking.maker().ms_per_token());
         if let Some((_, newest)) = &mut self.newest {
             newest.clone_from(&notes);
         }
@@ -355,6 +390,11 @@ impl Mind {
     /// For those who measure.
     pub fn report(&self) {
         figures::write(&self.view, &self.pace);
+    }
+
+    /// Whether its host renders offline.
+    pub fn is_offline(&self) -> bool {
+        self.tick.is_some_and(|tick| tick.offline)
     }
 
     /// Changes what the editor sees.

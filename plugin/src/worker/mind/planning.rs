@@ -65,11 +65,10 @@ impl Mind {
         }
         let bar = tick.meter.bar().0;
         let on_a_line = matches!(settings.trigger, Trigger::BarLine | Trigger::Bars);
-        let step = match settings.quantise {
-            Quantise::None | Quantise::Beat if !on_a_line => 1.0,
-            Quantise::TwoBars => 2.0 * bar,
-            Quantise::FourBars => 4.0 * bar,
-            Quantise::LoopStart => tick.wrap.map_or(bar, |(_, length)| length.0.max(1.0)),
+        let step = match (settings.quantise, settings.counted_bars()) {
+            (_, Some(count)) => f64::from(count) * bar,
+            (Quantise::None | Quantise::Beat, _) if !on_a_line => 1.0,
+            (Quantise::LoopStart, _) => tick.wrap.map_or(bar, |(_, length)| length.0.max(1.0)),
             _ => bar,
         };
         let beats = ((late + MARGIN) / step).ceil() * step;
