@@ -100,6 +100,11 @@ fn asked(prompt: &Prompt, model_size: Option<ModelSize>, time: TimeFrame) -> Not
     let limits = &prompt.constraints;
     Notes {
         history: prompt.history.iter().map(note).collect(),
+        held: prompt
+            .held
+            .iter()
+            .map(|&(onset, instrument, key)| note(&Event { onset, instrument, key, duration: 0 }))
+            .collect(),
         controls: prompt.controls.iter().map(note).collect(),
         start: prompt.start,
         end: prompt.end,
@@ -109,6 +114,7 @@ fn asked(prompt: &Prompt, model_size: Option<ModelSize>, time: TimeFrame) -> Not
             phases: limits.phases,
             keys: limits.keys,
             scale: limits.scale,
+            balance: limits.balance,
         },
         instruments: prompt.instruments.clone(),
         max_per_onset: prompt.max_per_onset,
