@@ -98,10 +98,13 @@ fn asked(prompt: &Prompt, model_size: Option<ModelSize>, time: TimeFrame) -> Not
         key: event.key.0,
     };
     let limits = &prompt.constraints;
-    let held = |&(onset, instrument, key): &_| note(&Event { onset, duration: 0, instrument, key });
     Notes {
         history: prompt.history.iter().map(note).collect(),
-        held: prompt.held.iter().map(held).collect(),
+        held: prompt
+            .held
+            .iter()
+            .map(|&(onset, instrument, key)| note(&Event { onset, instrument, key, duration: 0 }))
+            .collect(),
         controls: prompt.controls.iter().map(note).collect(),
         start: prompt.start,
         end: prompt.end,

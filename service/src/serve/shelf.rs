@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use continuo_inference::Engine;
+use continuo_inference::{Engine, library};
 use continuo_remote::wire::ModelSize;
 use serde_json::json;
 
@@ -114,8 +114,7 @@ fn weights(path: &Path) -> u64 {
     let heavy = |path: &PathBuf| {
         path.extension().is_some_and(|kind| ["safetensors", "bin"].iter().any(|one| kind == *one))
     };
-    let inside =
-        continuo_inference::library::children(path).into_iter().filter(heavy).map(|path| of(&path)).sum();
+    let inside = library::children(path).into_iter().filter(heavy).map(|path| of(&path)).sum();
     if path.is_dir() { inside } else { of(path) }
 }
 
