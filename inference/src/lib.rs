@@ -10,6 +10,7 @@ mod checkpoint;
 pub mod compound;
 mod constraints;
 mod desk;
+pub mod device;
 mod dot;
 mod engine;
 mod error;

@@ -10,10 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Error;
 use crate::checkpoint::{Checkpoint, Config};
+use crate::device::Place;
 use crate::files::Files;
 use crate::kernel::{Bits, Kernel};
 use crate::plain::{Plain, PlainCache};
 use crate::quick::{Kv, MOST_DECODED, Part, Quick, Source};
+use crate::reference::{self, Reference};
 use crate::shelf::Shelf;
 
 /// What a tick of the model's time is.
@@ -36,6 +38,8 @@ pub enum Precision {
     /// As int8, with the kernel and the threads that suit this machine: what players hear. The weights between the
     /// embeddings as int4 if the variable `CONTINUO_BITS` is 4: faster where memory is slow, and less exact.
     Quick,
+    /// As a graphics processor has it, where there is one; else as [`Self::Quick`], and [`Model::instead`] says why.
+    On(Place),
     /// With this kernel, so many threads, and so many bits between the embeddings.
     With(Kernel, usize, Bits),
 }
@@ -48,11 +52,14 @@ pub struct Model {
     rows: usize,
     weights: Weights,
     computed: AtomicU64,
+    /// Why it is not computed where it was wanted.
+    instead: Option<String>,
 }
 
 enum Weights {
     Plain(Box<Plain>),
     Quick(Box<Quick>),
+    Device(Box<Reference>),
 }
 
 impl From<Quick> for Weights {
@@ -67,6 +74,9 @@ pub struct Cache(Store);
 enum Store {
     Plain(PlainCache),
     Quick(Kv),
+    Device(reference::Cache),
+    /// The device had no room; nothing can be put in here.
+    None,
 }
 
 /// Tokens for one cache of several: see [`Model::feed_all`].
@@ -83,6 +93,8 @@ impl Cache {
         match &self.0 {
             Store::Plain(cache) => cache.len,
             Store::Quick(kv) => kv.len,
+            Store::Device(cache) => cache.len,
+            Store::None => 0,
         }
     }
 
@@ -96,6 +108,8 @@ impl Cache {
         match &mut self.0 {
             Store::Plain(cache) => cache.len = len.min(cache.len),
             Store::Quick(kv) => kv.truncate(len),
+            Store::Device(cache) => cache.len = len.min(cache.len),
+            Store::None => {}
         }
     }
 
@@ -106,6 +120,8 @@ impl Cache {
         Self(match &mut self.0 {
             Store::Plain(cache) => Store::Plain(cache.clone()),
             Store::Quick(kv) => Store::Quick(kv.fork()),
+            Store::Device(cache) => cache.copy().map_or(Store::None, Store::Device),
+            Store::None => Store::None,
         })
     }
 }
@@ -147,9 +163,20 @@ impl Model {
         shelf: Option<(&Shelf, &Files)>,
     ) -> Result<Arc<Self>, Error> {
         let own = from.config.continuo.as_ref();
+        let mut instead = None;
+        let quick =
+            || Self::quick(from, bits(), shelf).map(|made| made.with(Kernel::best(), threads()).into());
         let weights = match precision {
             Precision::Exact => Weights::Plain(Box::new(Plain::read(from)?)),
-            Precision::Quick => Self::quick(from, bits(), shelf)?.with(Kernel::best(), threads()).into(),
+            Precision::Quick => quick()?,
+            Precision::On(place) => match on_device(from, place) {
+                Ok(Some(weights)) => weights,
+                Ok(None) => quick()?,
+                Err(why) => {
+                    instead = Some(why);
+                    quick()?
+                }
+            },
             Precision::With(kernel, threads, bits) => {
                 Self::quick(from, bits, shelf)?.with(kernel, threads).into()
             }
@@ -168,6 +195,7 @@ impl Model {
             rows: from.rows()?,
             weights,
             computed: AtomicU64::new(0),
+            instead,
             config: from.config.clone(),
         }))
     }
@@ -183,6 +211,11 @@ impl Model {
     /// Whether its weights lie in a file that other processes share: see [`Shelf`].
     pub fn is_shared(&self) -> bool {
         matches!(&self.weights, Weights::Quick(quick) if quick.is_shared())
+    }
+
+    /// Why it is not computed on the graphics processor that was asked for, if one was.
+    pub fn instead(&self) -> Option<&str> {
+        self.instead.as_deref()
     }
 
     /// Its name, from the config or the file.
@@ -213,7 +246,7 @@ impl Model {
     /// Bytes of int8 weights: all, and those that a token of a triplet reads on average. `None` if it is exact.
     pub fn sizes(&self) -> Option<(usize, usize)> {
         match &self.weights {
-            Weights::Plain(_) => None,
+            Weights::Plain(_) | Weights::Device(_) => None,
             Weights::Quick(quick) => Some(quick.sizes()),
         }
     }
@@ -223,6 +256,7 @@ impl Model {
         Cache(match &self.weights {
             Weights::Plain(plain) => Store::Plain(plain.cache()),
             Weights::Quick(quick) => Store::Quick(quick.cache()),
+            Weights::Device(device) => device.cache().map_or(Store::None, Store::Device),
         })
     }
 
@@ -265,6 +299,22 @@ impl Model {
                     states[place] = state;
                 }
             }
+            Weights::Device(device) => {
+                let (mut parts, mut places) = (Vec::new(), Vec::new());
+                for (place, feed) in feeds.iter_mut().enumerate().filter(|(_, feed)| sound(feed)) {
+                    if let Store::Device(cache) = &mut feed.cache.0 {
+                        parts.push(reference::Feed { cache, ids: feed.ids });
+                        places.push(place);
+                    }
+                }
+                if !wanted() {
+                    return None;
+                }
+                // What a device cannot do any more is an answer that fails: no state.
+                let made =
+                    if parts.is_empty() { Vec::new() } else { device.states(&mut parts).unwrap_or_default() };
+                made.into_iter().zip(places).for_each(|(state, place)| states[place] = state);
+            }
         }
         let after: usize = feeds.iter().map(|feed| feed.cache.len()).sum();
         self.computed.fetch_add((after - before) as u64, Ordering::Relaxed);
@@ -280,7 +330,7 @@ impl Model {
     pub fn most_together(&self) -> usize {
         match &self.weights {
             Weights::Plain(_) => 1,
-            Weights::Quick(_) => MOST_DECODED,
+            Weights::Quick(_) | Weights::Device(_) => MOST_DECODED,
         }
     }
 
@@ -294,6 +344,7 @@ impl Model {
         match &self.weights {
             Weights::Plain(plain) => plain.hidden(ids),
             Weights::Quick(quick) => quick.hidden(ids),
+            Weights::Device(device) => device.hidden(ids).unwrap_or_default(),
         }
     }
 
@@ -309,6 +360,9 @@ impl Model {
         match &self.weights {
             Weights::Plain(plain) => states.iter().map(|state| plain.logits(state, rows.clone())).collect(),
             Weights::Quick(quick) => quick.logits(states, rows),
+            Weights::Device(device) => device
+                .rows(states, rows.clone())
+                .unwrap_or_else(|_| vec![vec![f32::NAN; rows.len()]; states.len()]),
         }
     }
 }
@@ -318,6 +372,13 @@ fn threads() -> usize {
     let most = std::env::var("CONTINUO_THREADS").ok().and_then(|text| text.parse().ok());
     let here = std::thread::available_parallelism().map_or(1, usize::from);
     most.unwrap_or(2_usize).clamp(1, here)
+}
+
+/// Weights on a graphics processor; `None` if the processor is wanted or nothing better is there.
+fn on_device(from: &Checkpoint<'_>, place: Place) -> Result<Option<Weights>, String> {
+    let Some((device, dtype)) = place.open()? else { return Ok(None) };
+    let made = Reference::read(from, &device, dtype).map_err(|error| error.to_string())?;
+    Ok(Some(Weights::Device(Box::new(made))))
 }
 
 /// Bits of weights, as the environment says.

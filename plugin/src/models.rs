@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use continuo_inference::device::Place;
 use continuo_inference::{Model, Precision, library};
 
 /// By path; who loads one holds its place alone.
@@ -30,7 +31,10 @@ pub fn load(name: &str) -> Loaded {
         Err(why) if !is_built_in(wanted) => {
             Loaded { model: shared(""), instead: Some(format!("{why}{named_in}")) }
         }
-        model => Loaded { model, instead: None },
+        model => {
+            let why = model.as_ref().ok().and_then(|model| model.instead()).map(on_the_processor);
+            Loaded { model, instead: why }
+        }
     }
 }
 
@@ -38,6 +42,10 @@ pub fn load(name: &str) -> Loaded {
 pub fn names() -> Vec<String> {
     let found = library::found().into_iter().map(|one| one.name);
     std::iter::once("default".to_owned()).chain(found).collect()
+}
+
+fn on_the_processor(why: &str) -> String {
+    format!("computed on the processor: {why}")
 }
 
 fn is_built_in(name: &str) -> bool {
@@ -53,7 +61,7 @@ fn shared(name: &str) -> Result<Arc<Model>, String> {
         return Ok(model);
     }
     let model = match place {
-        Some(path) => Model::load_as(&path, Precision::Quick),
+        Some(path) => Model::load_as(&path, Precision::On(Place::wanted())),
         None => Model::from_compact(continuo_models::DEFAULT),
     };
     let model = model.map_err(|error| error.to_string())?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
+use continuo_inference::device::Place;
 pub use continuo_inference::library::folder;
 use continuo_inference::library::{self, Found};
 use continuo_inference::{Model, Precision, Shelf, TimeFrame};
@@ -83,12 +84,16 @@ fn cache(clear: bool) -> Result<Value> {
     Ok(json!({ "folder": folder, (if clear { "cleared" } else { "kept" }): kept }))
 }
 
-/// The model of `--model`, to be played: in small whole numbers, on all processors.
+/// The model of `--model`, to be played: on the graphics processor that `CONTINUO_DEVICE` wants, or in small whole numbers.
 pub fn load_to_play(name: Option<&str>) -> Result<Arc<Model>> {
-    match name {
-        None | Some("default") => load(None),
-        Some(name) => Ok(Model::load_as(&resolve(name)?, Precision::Quick)?),
+    let model = match name {
+        None | Some("default") => load(None)?,
+        Some(name) => Model::load_as(&resolve(name)?, Precision::On(Place::wanted()))?,
+    };
+    if let Some(why) = model.instead() {
+        eprintln!("continuo: {} is computed on the processor: {why}", model.name());
     }
+    Ok(model)
 }
 
 /// The model of `--model`, exact; the built-in one, which is int8, if absent.

@@ -2,9 +2,10 @@
 
 mod golden;
 
-use continuo_inference::Model;
+use continuo_inference::device::Place;
 use continuo_inference::generate::logits_of;
 use continuo_inference::reference::{Device, Reference};
+use continuo_inference::{Feed, Model, Precision};
 
 #[test]
 fn its_logits_are_the_golden_ones_and_ours() {
@@ -42,4 +43,50 @@ fn a_prompt_in_parts_is_the_prompt_in_one() {
     golden::near("in parts", &parts, &whole);
     assert!(reference.logits(&mut cache, &[]).is_err());
     assert!(reference.logits(&mut cache, &[0; 1000]).is_err(), "more than its positions");
+}
+
+/// The way that graphics processors go, walked on the processor: a model that steps several caches together, forgets and
+/// forks, as the exact one does.
+#[test]
+fn a_model_on_a_device_is_the_exact_one() {
+    let folder = golden::Folder::of("device", "config_inv.json");
+    let exact = Model::load(&folder.0).unwrap();
+    let model = Model::load_as(&folder.0, Precision::On(Place::Tensors)).unwrap();
+    assert!(model.instead().is_none() && model.most_together() > 1);
+    let ids: Vec<u32> = (0..60).map(|i| i * 701 % 27_000).collect();
+    let near = |what: &str, state: &[f32], ids: &[u32]| {
+        let expected = exact.feed(&mut exact.cache(), ids);
+        golden::near(what, &model.logits(state, 11_000..12_000), &exact.logits(&expected, 11_000..12_000));
+    };
+    let mut caches = vec![model.cache(), model.cache()];
+    near("a prompt", &model.feed(&mut caches[0], &ids[..40]), &ids[..40]);
+    model.feed(&mut caches[1], &ids[..7]);
+    let fork = caches[0].fork();
+    caches.push(fork);
+    caches[2].truncate(11);
+    let parts = [&ids[40..41], &ids[7..10], &ids[11..12]];
+    let feeds = caches.iter_mut().zip(parts).map(|(cache, ids)| Feed { cache, ids });
+    let states = model.feed_all(&mut feeds.collect::<Vec<_>>(), &|| true).unwrap();
+    for (state, len) in states.iter().zip([41, 10, 12]) {
+        near("side by side", state, &ids[..len]);
+    }
+    for (mine, theirs) in model.hidden(&ids).iter().zip(exact.hidden(&ids)) {
+        golden::near("hidden states", mine, &theirs);
+    }
+    assert!(model.feed_all(&mut [], &|| false).is_none());
+}
+
+#[test]
+fn a_device_that_is_not_there_is_said_and_the_processor_plays() {
+    let folder = golden::Folder::of("no-device", "config_inv.json");
+    for place in [Place::Cuda, Place::Metal] {
+        let model = Model::load_as(&folder.0, Precision::On(place)).unwrap();
+        // Where there is one, it is used.
+        let played = model.feed(&mut model.cache(), &[55_026, 3, 10_010]);
+        assert!(played.iter().all(|x| x.is_finite()) && !played.is_empty());
+        let here = model.sizes().is_some();
+        assert_eq!(here, model.instead().is_some(), "{place:?}: {:?}", model.instead());
+    }
+    let model = Model::load_as(&folder.0, Precision::On(Place::Processor)).unwrap();
+    assert!(model.sizes().is_some() && model.instead().is_none());
 }
