@@ -7,9 +7,10 @@
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use super::product::Product;
 use crate::{priority, processor};
@@ -17,18 +18,22 @@ use crate::{priority, processor};
 /// Looks for work before a thread sleeps: some tenths of a millisecond.
 const LOOKS: u32 = if cfg!(miri) { 20 } else { 20_000 };
 
-/// Looks at a split before the others are late.
-const PATIENCE: u32 = 2_000;
+/// Looks at a split before the clock is looked at.
+const LOOKS_A_TIME: u32 = 256;
 
-/// Splits that the caller does alone after others were late: some steps of a model.
-const ALONE: u32 = 64;
+/// Others are late when the caller has waited for this long at least, and for longer than its own work took.
+const PATIENCE: Duration = Duration::from_micros(100);
+
+/// For so long the caller splits nothing after others were late: about as long as another program keeps a processor.
+const ALONE_MICROS: u64 = 4_000;
 
 /// Threads, the caller's included.
 pub struct Crew {
     shared: Arc<Shared>,
     mates: Vec<JoinHandle<()>>,
-    /// Splits that the caller still does alone.
-    alone: AtomicU32,
+    born: Instant,
+    /// The caller splits nothing before this: microseconds from `born`.
+    alone_until: AtomicU64,
 }
 
 struct Shared {
@@ -82,7 +87,7 @@ impl Crew {
             let named = std::thread::Builder::new().name(format!("continuo-crew-{number}"));
             named.spawn(move || shared.serve(number)).ok()
         });
-        Self { mates: mates.collect(), shared, alone: AtomicU32::new(0) }
+        Self { mates: mates.collect(), shared, born: Instant::now(), alone_until: AtomicU64::new(0) }
     }
 
     /// Threads, the caller's included.
@@ -102,16 +107,24 @@ impl Crew {
     pub fn result<'a>(&self, product: &'a Product) -> Cow<'a, [f32]> {
         let result = product.result();
         if matches!(result, Cow::Owned(_)) {
-            self.alone.store(ALONE, Ordering::Relaxed);
+            self.late();
         }
         result
     }
 
+    /// Others were late.
+    fn late(&self) {
+        self.alone_until.store(self.micros() + ALONE_MICROS, Ordering::Relaxed);
+    }
+
     /// Whether the caller has to do the next split alone.
     fn is_alone(&self) -> bool {
-        let alone = self.alone.load(Ordering::Relaxed);
-        self.alone.store(alone.saturating_sub(1), Ordering::Relaxed);
-        self.mates.is_empty() || alone > 0
+        self.mates.is_empty() || self.micros() < self.alone_until.load(Ordering::Relaxed)
+    }
+
+    #[allow(clippy::cast_possible_truncation)] // half a million years
+    fn micros(&self) -> u64 {
+        self.born.elapsed().as_micros() as u64
     }
 
     /// `work` with each number below `count`, once each, in any order on any thread.
@@ -133,14 +146,15 @@ impl Crew {
             done: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
         });
+        let began = Instant::now();
         self.post(Job::Split(Arc::clone(&split)));
         split.help();
-        let mut looks = 0;
+        let (worked, mut looks) = (began.elapsed(), 0);
         while split.done.load(Ordering::Acquire) < count {
             std::hint::spin_loop();
             looks += 1;
-            if looks == PATIENCE {
-                self.alone.store(ALONE, Ordering::Relaxed);
+            if looks % LOOKS_A_TIME == 0 && began.elapsed() > worked + worked.max(PATIENCE) {
+                self.late();
             }
         }
         assert!(!split.failed.load(Ordering::Relaxed), "a part of a step failed on another thread");
