@@ -115,8 +115,42 @@ impl Reference {
     /// Puts tokens behind those of several caches; gives for each the state after its last token, after the final norm.
     /// Matrices are read once for all of them. The caches are as before if it fails.
     pub fn states(&self, feeds: &mut [Feed<'_>]) -> Result<Vec<Vec<f32>>, Error> {
-        let (mut ids, mut places) = (Vec::new(), Vec::new());
+        let x = self.through(feeds, |_| Ok(()))?;
+        let mut end = 0;
+        let mut lasts = Vec::new();
         for feed in feeds.iter() {
+            end += feed.ids.len();
+            lasts.push(u32::try_from(end - 1).unwrap_or(0));
+        }
+        let lasts = x.index_select(&Tensor::new(lasts, &self.device)?, 0)?;
+        let last = self.norm.apply(&lasts, self.config.layer_norm_epsilon)?;
+        let states = last.to_dtype(DType::F32)?.to_vec2()?;
+        feeds.iter_mut().for_each(|feed| feed.cache.len += feed.ids.len());
+        Ok(states)
+    }
+
+    /// Hidden states of `ids` from position 0: see [`crate::Model::hidden`].
+    pub fn hidden(&self, ids: &[u32]) -> Result<Vec<Vec<f32>>, Error> {
+        let numbers =
+            |x: &Tensor| -> Result<Vec<f32>, Error> { Ok(x.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?) };
+        let mut states = Vec::new();
+        let feeds = [Feed { cache: &mut self.cache()?, ids }];
+        let x = self.through(&feeds, |x| {
+            states.push(numbers(x)?);
+            Ok(())
+        })?;
+        states.push(numbers(&self.norm.apply(&x, self.config.layer_norm_epsilon)?)?);
+        Ok(states)
+    }
+
+    /// Tokens through all blocks, `(tokens, width)`; `seen` gets what goes into each.
+    fn through(
+        &self,
+        feeds: &[Feed<'_>],
+        mut seen: impl FnMut(&Tensor) -> Result<(), Error>,
+    ) -> Result<Tensor, Error> {
+        let (mut ids, mut places) = (Vec::new(), Vec::new());
+        for feed in feeds {
             let (count, from) = (feed.ids.len(), feed.cache.len);
             if count == 0 || from + count > self.config.n_positions {
                 return Err(Error::Prompt(format!(
@@ -128,40 +162,14 @@ impl Reference {
             places.extend((from..from + count).filter_map(|place| u32::try_from(place).ok()));
         }
         let rows = |table: &Tensor, of: Vec<u32>| table.index_select(&Tensor::new(of, &self.device)?, 0);
-        let mut x = (rows(&self.wte, ids)? + rows(&self.wpe, places)?)?; // (tokens, width)
+        let mut x = (rows(&self.wte, ids)? + rows(&self.wpe, places)?)?;
         let masks = feeds.iter().map(|feed| self.mask(feed.cache.len, feed.ids.len()));
         let masks = masks.collect::<Result<Vec<_>, _>>()?;
         for (layer, block) in self.blocks.iter().enumerate() {
+            seen(&x)?;
             x = block.step(&x, (feeds, &masks), layer, &self.config)?;
         }
-        let mut end = 0;
-        let mut lasts = Vec::new();
-        for feed in feeds.iter_mut() {
-            end += feed.ids.len();
-            lasts.push(u32::try_from(end - 1).unwrap_or(0));
-        }
-        let last = self.norm.apply(&rows(&x, lasts)?, self.config.layer_norm_epsilon)?;
-        let states = last.to_dtype(DType::F32)?.to_vec2()?;
-        feeds.iter_mut().for_each(|feed| feed.cache.len += feed.ids.len());
-        Ok(states)
-    }
-
-    /// Hidden states of `ids` from position 0: see [`crate::Model::hidden`].
-    pub fn hidden(&self, ids: &[u32]) -> Result<Vec<Vec<f32>>, Error> {
-        let mut cache = self.cache()?;
-        let feeds = [Feed { cache: &mut cache, ids }];
-        let masks = [self.mask(0, ids.len())?];
-        let token = self.wte.index_select(&Tensor::new(ids, &self.device)?, 0)?;
-        let mut x = (token + self.wpe.narrow(0, 0, ids.len())?)?;
-        let numbers =
-            |x: &Tensor| -> Result<Vec<f32>, Error> { Ok(x.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?) };
-        let mut states = Vec::new();
-        for (layer, block) in self.blocks.iter().enumerate() {
-            states.push(numbers(&x)?);
-            x = block.step(&x, (&feeds, &masks), layer, &self.config)?;
-        }
-        states.push(numbers(&self.norm.apply(&x, self.config.layer_norm_epsilon)?)?);
-        Ok(states)
+        Ok(x)
     }
 
     /// Logits of some rows for states that [`Self::states`] gave.

@@ -168,53 +168,42 @@ fn version(text: &str) -> Option<u64> {
     serde_json::from_str::<serde_json::Value>(text).ok()?.get("version")?.as_u64()
 }
 
-/// The store as the framework persists it.
-pub struct Persisted(pub Arc<TakeStore>);
+/// What a store holds, as text that the framework persists.
+macro_rules! persisted {
+    ($(#[$meaning:meta])* $name:ident, $store:ty) => {
+        $(#[$meaning])*
+        pub struct $name(pub Arc<$store>);
 
-impl PersistentField<'_, String> for Persisted {
-    fn set(&self, text: String) {
-        self.0.load(&text);
-    }
+        impl PersistentField<'_, String> for $name {
+            fn set(&self, text: String) {
+                self.0.load(&text);
+            }
 
-    fn map<F, R>(&self, f: F) -> R
-    where
-        F: Fn(&String) -> R,
-    {
-        f(&self.0.text())
-    }
+            fn map<F, R>(&self, f: F) -> R
+            where
+                F: Fn(&String) -> R,
+            {
+                f(&self.0.text())
+            }
+        }
+    };
 }
 
-/// Learnt controls as the framework persists them.
-pub struct PersistedControls(pub Arc<Learnt>);
-
-impl PersistentField<'_, String> for PersistedControls {
-    fn set(&self, text: String) {
-        self.0.load(&text);
-    }
-
-    fn map<F, R>(&self, f: F) -> R
-    where
-        F: Fn(&String) -> R,
-    {
-        f(&self.0.text())
-    }
-}
-
-/// The choice as the framework persists it.
-pub struct PersistedPartner(pub Arc<PartnerStore>);
-
-impl PersistentField<'_, String> for PersistedPartner {
-    fn set(&self, text: String) {
-        self.0.load(&text);
-    }
-
-    fn map<F, R>(&self, f: F) -> R
-    where
-        F: Fn(&String) -> R,
-    {
-        f(&self.0.text())
-    }
-}
+persisted!(
+    /// The takes as the framework persists them.
+    Persisted,
+    TakeStore
+);
+persisted!(
+    /// Learnt controls as the framework persists them.
+    PersistedControls,
+    Learnt
+);
+persisted!(
+    /// The choice as the framework persists it.
+    PersistedPartner,
+    PartnerStore
+);
 
 #[cfg(test)]
 mod tests {

@@ -91,21 +91,15 @@ impl Player {
 
 /// A prompt in the terms of the wire.
 fn asked(prompt: &Prompt, model_size: Option<ModelSize>, time: TimeFrame) -> Notes {
-    let note = |event: &Event| WireNote {
-        onset: event.onset,
-        duration: event.duration,
-        instrument: event.instrument.0,
-        key: event.key.0,
-    };
     let limits = &prompt.constraints;
     Notes {
-        history: prompt.history.iter().map(note).collect(),
+        history: prompt.history.iter().map(WireNote::from).collect(),
         held: prompt
             .held
             .iter()
-            .map(|&(onset, instrument, key)| note(&Event { onset, instrument, key, duration: 0 }))
+            .map(|&(onset, instrument, key)| WireNote::from(&Event { onset, instrument, key, duration: 0 }))
             .collect(),
-        controls: prompt.controls.iter().map(note).collect(),
+        controls: prompt.controls.iter().map(WireNote::from).collect(),
         start: prompt.start,
         end: prompt.end,
         first_by: prompt.first_by,

@@ -8,5 +8,6 @@ pub mod gates;
 pub mod host;
 pub mod midi;
 pub mod picture;
+pub mod random;
 pub mod rehearsal;
 pub mod require;

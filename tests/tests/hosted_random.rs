@@ -4,29 +4,9 @@
 mod linked;
 
 use continuo_tests::host::{Act, Hosted, Raw, Recording, Song, Sound, paired};
+use continuo_tests::random::Random;
 
 const RATE: f64 = 48_000.0;
-
-/// Numbers that are the same every time (`SplitMix64`).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, most: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (x ^ (x >> 31)) % most
-    }
-
-    #[allow(clippy::cast_precision_loss)] // a million is exact
-    fn between(&mut self, from: f64, to: f64) -> f64 {
-        from + (to - from) * self.below(1_000_000) as f64 / 1e6
-    }
-
-    fn byte(&mut self, most: u64) -> u8 {
-        u8::try_from(self.below(most)).unwrap_or(0)
-    }
-}
 
 fn song(random: &mut Random, seconds: f64) -> Song {
     let mut song = Song::steady(random.between(40.0, 240.0));

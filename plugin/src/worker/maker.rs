@@ -128,22 +128,16 @@ fn step(step: remote::Step) -> Step {
 }
 
 fn on_the_wire(prompt: &Prompt, frame: TimeFrame) -> Notes {
-    let note = |event: &Event| WireNote {
-        onset: event.onset,
-        duration: event.duration,
-        instrument: event.instrument.0,
-        key: event.key.0,
-    };
     let constraints = &prompt.constraints;
     Notes {
-        history: prompt.history.iter().map(note).collect(),
+        history: prompt.history.iter().map(WireNote::from).collect(),
         held: prompt
             .held
             .iter()
-            .map(|&(onset, instrument, key)| note(&Event { onset, instrument, key, duration: 0 }))
+            .map(|&(onset, instrument, key)| WireNote::from(&Event { onset, instrument, key, duration: 0 }))
             .collect(),
         // The wire knows no time before its origin.
-        controls: prompt.controls.iter().filter(|event| event.onset >= 0).map(note).collect(),
+        controls: prompt.controls.iter().filter(|event| event.onset >= 0).map(WireNote::from).collect(),
         start: prompt.start,
         end: prompt.end,
         first_by: prompt.first_by,

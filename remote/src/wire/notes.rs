@@ -1,5 +1,6 @@
 //! Notes as they are made, for those who play along: `POST /v1/notes`.
 
+use continuo_timeline::Event;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -18,6 +19,13 @@ pub struct WireNote {
     /// 60 is middle C.
     #[schema(maximum = 127)]
     pub key: u8,
+}
+
+impl From<&Event> for WireNote {
+    fn from(event: &Event) -> Self {
+        let Event { onset, duration, instrument, key } = *event;
+        Self { onset, duration, instrument: instrument.0, key: key.0 }
+    }
 }
 
 /// What is forbidden, and how much is wanted.

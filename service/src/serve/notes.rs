@@ -134,7 +134,7 @@ fn relay(
         let line = match answer.wait_for(LOOK) {
             Step::Note(event) => {
                 notes += 1;
-                NoteLine::Note { note: wire(&event) }
+                NoteLine::Note { note: WireNote::from(&event) }
             }
             Step::Pending if said.elapsed() < SIGN => continue,
             Step::Pending => NoteLine::Waiting,
@@ -149,15 +149,6 @@ fn relay(
         if say.send(line).is_err() {
             return Ok(());
         }
-    }
-}
-
-fn wire(event: &Event) -> WireNote {
-    WireNote {
-        onset: event.onset,
-        duration: event.duration,
-        instrument: event.instrument.0,
-        key: event.key.0,
     }
 }
 
