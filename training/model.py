@@ -65,15 +65,33 @@ class Embedding(nn.Module):
         self.control_instrument = table(129, width, std=0.003)
         self.special = table(3, width)
 
+    def times(self, chosen):
+        """The rows of some onsets."""
+        features = self.time_features.index_select(0, chosen)
+        return features @ self.time_map + self.time_free.index_select(0, chosen)
+
+    def durations(self):
+        """The rows of all durations."""
+        return self.dur_features @ self.dur_map + self.dur_free
+
+    def notes(self, chosen):
+        """The rows of some notes (128 * instrument + pitch)."""
+        instrument, pitch = chosen // 128, chosen % 128
+        drums = instrument == v.DRUMS
+        parts = (
+            (self.instrument, instrument),
+            (self.family, instrument // 8),
+            (self.pitch, pitch + 128 * drums),
+            (self.pitch_class, torch.where(drums, 12, pitch % 12)),
+            (self.note_free, chosen),
+        )
+        return sum(table.index_select(0, index) for table, index in parts)
+
     def events(self):
         """The event rows (27513, width)."""
-        time = self.time_features @ self.time_map + self.time_free
-        dur = self.dur_features @ self.dur_map + self.dur_free
-        by_instrument = self.instrument + self.family[torch.arange(129) // 8]
-        note = by_instrument[:, None] + self.pitch[:128] + self.pitch_class[torch.arange(128) % 12]
-        drums = by_instrument[128] + self.pitch[128:] + self.pitch_class[12]
-        note = torch.cat([note[:128].flatten(0, 1), drums]) + self.note_free
-        return torch.cat([time, dur, note, self.rest])
+        device = self.rest.device
+        time = self.times(torch.arange(v.TIMES, device=device))
+        return torch.cat([time, self.durations(), self.notes(torch.arange(v.NOTES, device=device)), self.rest])
 
     def controls(self, events):
         """The control rows (27512, width) that belong to the event rows."""
@@ -86,16 +104,60 @@ class Embedding(nn.Module):
         events = self.events()
         return torch.cat([events, self.controls(events), self.special])
 
-    def rows(self, tokens, events):
-        """The rows of a batch of tokens (batch, 1 + 3 * triplets), (…, width), without building the control half."""
+    def few(self, tokens, is_event, generator=None):
+        """The part of the table that a batch needs (`Few`): all that is near, and with a generator a sample of the rest."""
+        device = tokens.device
+        triplets = tokens[:, 1:].unflatten(1, (-1, 3))
+        control = (triplets >= v.EVENTS) & (triplets < v.SEPARATOR)
+        base = torch.where(control, triplets - v.EVENTS, torch.where(triplets < v.EVENTS, triplets, 0))
+        held = base[triplets[..., 2] < v.SEPARATOR]
+        times, notes = torch.arange(v.TIMES, device=device), torch.arange(v.NOTES, device=device)
+        time_weight = note_weight = None
+        if generator is not None:
+            near = min(3072, -(-(int(triplets[..., 0][is_event].max()) + 1) // 128) * 128)
+            far = torch.randint(near, v.TIMES, (256,), generator=generator, device=device)
+            onsets = held[:, 0]
+            times = torch.cat([times[:near], far, onsets[onsets >= near].unique()])
+            time_weight = torch.zeros(len(times) + 1, device=device)
+            time_weight[near : near + 256] = math.log((v.TIMES - near) / 256)
+            sounding = held[:, 2][held[:, 2] < v.REST] - v.NOTE
+            present = torch.zeros(129, dtype=torch.bool, device=device)
+            present[sounding // 128] = True
+            inside, others = notes.view(129, 128)[present].flatten(), notes.view(129, 128)[~present].flatten()
+            pick = torch.randint(0, len(others), (256,), generator=generator, device=device)
+            notes = torch.cat([others[pick], inside])
+            note_weight = torch.zeros(len(notes) + 1, device=device)
+            note_weight[:256] = math.log(len(others) / 256)
+        return Few(
+            times=times,
+            time_place=places(times, v.TIMES),
+            time_rows=torch.cat([self.times(times), self.rest]),
+            time_weight=time_weight,
+            duration_rows=torch.cat([self.durations(), self.rest]),
+            note_place=places(notes, v.NOTES),
+            note_rows=torch.cat([self.notes(notes), self.rest]),
+            note_weight=note_weight,
+        )
+
+    def rows(self, tokens, few):
+        """The rows of a batch of tokens (batch, 1 + 3 * triplets), (…, width)."""
         control = (tokens >= v.EVENTS) & (tokens < v.SEPARATOR)
         special = tokens >= v.SEPARATOR
         base = torch.where(control, tokens - v.EVENTS, torch.where(special, 0, tokens))
-        rows = F.embedding(base, events)
-        body = rows[:, 1:].unflatten(1, (-1, 3))
         flags = control[:, 1:].unflatten(1, (-1, 3))
-        instrument = ((base[:, 3::3] - v.NOTE) // 128).clamp(0, 128)
+        none = special[:, 1::3]
+        time, duration, note = base[:, 1:].unflatten(1, (-1, 3)).unbind(2)
+        duration, note = torch.where(none, v.DUR, duration), torch.where(none, v.REST, note)
+        instrument = ((note - v.NOTE) // 128).clamp(0, 128)
         extra = F.embedding(instrument, self.control_instrument)
+        body = torch.stack(
+            [
+                F.embedding(few.time_at(torch.where(none, few.times[0], time)), few.time_rows),
+                F.embedding(duration - v.DUR, few.duration_rows),
+                F.embedding(few.note_at(note), few.note_rows),
+            ],
+            dim=2,
+        )
         offset = torch.stack(
             [
                 self.control[0].expand_as(extra),
@@ -105,9 +167,40 @@ class Embedding(nn.Module):
             dim=2,
         )
         body = torch.where(flags[..., None], body + offset, body)
-        rows = torch.cat([rows[:, :1], body.flatten(1, 2)], dim=1)
+        rows = F.pad(body.flatten(1, 2), (0, 0, 1, 0))
         which = (tokens - v.SEPARATOR).clamp(min=0)
         return torch.where(special[..., None], F.embedding(which, self.special), rows)
+
+
+@dataclass
+class Few:
+    """The rows of the table that a batch needs, REST's the last of each; gradients of the whole table, and of slices of it,
+    would be most of a step's memory traffic.
+    """
+
+    times: torch.Tensor  # the onsets that have rows
+    time_place: torch.Tensor  # of each onset, its row in time_rows
+    time_rows: torch.Tensor
+    time_weight: torch.Tensor | None  # what a sampled row's logit is raised by, for those that it stands for
+    duration_rows: torch.Tensor
+    note_place: torch.Tensor
+    note_rows: torch.Tensor
+    note_weight: torch.Tensor | None
+
+    def time_at(self, onset):
+        return self.time_place[onset]
+
+    def note_at(self, token):
+        """The rows of notes and RESTs."""
+        rest = token == v.REST
+        return torch.where(rest, len(self.note_rows) - 1, self.note_place[torch.where(rest, 0, token - v.NOTE)])
+
+
+def places(chosen, count):
+    """Of each of `count` numbers, where it stands among the chosen."""
+    place = torch.zeros(count, dtype=torch.long, device=chosen.device)
+    place[chosen] = torch.arange(len(chosen), device=chosen.device)
+    return place
 
 
 class Block(nn.Module):
@@ -155,9 +248,9 @@ class Model(nn.Module):
         slots = torch.arange(self.shape.n_positions, device=self.slot.device) % 3
         return self.position + self.slot[slots]
 
-    def hidden(self, tokens, events):
+    def hidden(self, tokens, few):
         """The last layer's normed output at all tokens but the last (batch, length - 1, width)."""
-        x = self.embedding.rows(tokens, events)[:, :-1]
+        x = self.embedding.rows(tokens, few)[:, :-1]
         x = x + self.positions()[: x.shape[1]]
         for block in self.blocks:
             x = block(x)
@@ -168,69 +261,31 @@ class Model(nn.Module):
 
         With a generator, far times and the notes of instruments absent from the batch are stood for by a random sample.
         """
-        events = self.embedding.events()
-        hidden = self.hidden(tokens, events)
+        few = self.embedding.few(tokens, is_event, generator)
+        hidden = self.hidden(tokens, few)
         hidden = hidden.unflatten(1, (-1, 3))[is_event]  # (predicted, 3, width)
         triplets = tokens[:, 1:].unflatten(1, (-1, 3))
         now = earliest(triplets, is_event)[is_event]
-        target = triplets[is_event]
+        onset, duration, note = triplets[is_event].unbind(1)
+        if generator is not None:
+            self.seen += torch.bincount((note[note < v.REST] - v.NOTE) // 128, minlength=129)
+        illegal = F.pad(few.times < now[:, None], (0, 1))
         nats = torch.stack(
             [
-                self._time_nats(hidden[:, 0], target[:, 0], now, events, generator),
-                nats_of(hidden[:, 1], target[:, 1] - v.DUR, rows_and_rest(events, v.DUR, v.DURS)),
-                self._note_nats(hidden[:, 2], target[:, 2], events, generator),
+                nats_of(hidden[:, 0], few.time_at(onset), few.time_rows, few.time_weight, illegal),
+                nats_of(hidden[:, 1], duration - v.DUR, few.duration_rows),
+                nats_of(hidden[:, 2], few.note_at(note), few.note_rows, few.note_weight),
             ],
             dim=1,
         )
         out = torch.zeros(triplets.shape, dtype=nats.dtype, device=nats.device)
         return out.masked_scatter(is_event[..., None].expand_as(out), nats)
 
-    def _time_nats(self, hidden, target, now, events, generator):
-        near, device, weight = v.TIMES, hidden.device, None
-        chosen = torch.arange(v.TIMES, device=device)
-        if generator is not None:
-            near = min(3072, -(-(int(target.max()) + 1) // 128) * 128)
-            far = torch.randint(near, v.TIMES, (256,), generator=generator, device=device)
-            beyond = target[target >= near].unique()
-            chosen = torch.cat([chosen[:near], far, beyond])
-            weight = torch.zeros(len(chosen), device=device)
-            weight[near : near + 256] = math.log((v.TIMES - near) / 256)
-        place = torch.zeros(v.TIMES, dtype=torch.long, device=device)
-        place[chosen] = torch.arange(len(chosen), device=device)
-        illegal = chosen < now[:, None]
-        rows = torch.cat([events[chosen], events[v.REST :]])
-        weight = None if weight is None else F.pad(weight, (0, 1))
-        return nats_of(hidden, place[target], rows, weight, F.pad(illegal, (0, 1)))
-
-    def _note_nats(self, hidden, target, events, generator):
-        note = target - v.NOTE  # REST is note number NOTES
-        if generator is None:
-            return nats_of(hidden, note, events[v.NOTE :])
-        device = hidden.device
-        present = torch.zeros(129, dtype=torch.bool, device=device)
-        present[(note[note < v.NOTES] // 128)] = True
-        self.seen += torch.bincount(note[note < v.NOTES] // 128, minlength=129)
-        keys = torch.arange(v.NOTES, device=device).view(129, 128)
-        inside, others = keys[present].flatten(), keys[~present].flatten()
-        pick = torch.randint(0, len(others), (256,), generator=generator, device=device)
-        rest = torch.tensor([v.NOTES], device=device)
-        chosen = torch.cat([others[pick], inside, rest])
-        weight = torch.zeros(len(chosen), device=device)
-        weight[:256] = math.log(len(others) / 256)
-        place = torch.zeros(v.NOTES + 1, dtype=torch.long, device=device)
-        place[chosen] = torch.arange(len(chosen), device=device)
-        return nats_of(hidden, place[note], events[v.NOTE :][chosen], weight)
-
 
 def earliest(triplets, is_event):
     """The onset of the event before each triplet (batch, triplets); 0 at first."""
     time = torch.where(is_event, triplets[..., 0], 0).cummax(dim=1).values
     return F.pad(time[:, :-1], (1, 0))
-
-
-def rows_and_rest(events, start, count):
-    """Some rows, and REST behind them."""
-    return torch.cat([events[start : start + count], events[v.REST :]])
 
 
 def nats_of(hidden, target, rows, weight=None, illegal=None):

@@ -1,15 +1,79 @@
-//! Phrases for the listening page. `listen FOLDER` writes, for each style, a phrase of eight bars and the same with four
-//! more bars by its rule; `listen --shuffle ANSWERED.mid OUT.mid` deals the answer's notes out anew.
+//! Phrases for the listening page, eight bars each. `listen FOLDER` writes each as NAME.mid, and what really follows behind it
+//! as NAME-real.mid; `listen --shuffle ANSWERED.mid OUT.mid` deals the notes of an answer out anew.
+//!
+//! Nine are passages of music that the default model was not trained on (`tests/excerpts`); three are made up by rule, in
+//! styles that such music lacks, and "really" is the rule's own there.
 
 use std::ffi::OsString;
 use std::path::Path;
 
-use anyhow::{Result, bail};
-use continuo_tests::gates::{STYLES, continued, dealt, made};
-use continuo_tests::midi;
+use anyhow::{Context, Result, bail};
+use continuo_inference::compound::{Compound, SCORE_TICKS, to_score};
+use continuo_service::song::Song;
+use continuo_tests::gates::{Made, STYLES, continued, dealt};
+use continuo_tests::require;
+use continuo_timeline::{Beats, Bpm, Instrument, Meter};
 
-/// Beats of a phrase.
-const PHRASE: f64 = 32.0;
+/// Bars of a phrase.
+const BARS: f64 = 8.0;
+/// The made-up styles of the page.
+const STYLES_WANTED: [&str; 3] = ["pop", "funk", "swing"];
+
+/// Notes in ticks of a score, with what their file says of time.
+struct Passage {
+    notes: Vec<Compound>,
+    tempo: Bpm,
+    meter: Meter,
+}
+
+impl Passage {
+    fn read(path: &Path) -> Result<Self> {
+        let song = Song::read(path)?;
+        let note = |note: &continuo_timeline::Note| Compound {
+            onset: ticks(note.at.0),
+            duration: ticks(note.len.0).max(1),
+            key: note.key.0,
+            instrument: note.instrument.0,
+            velocity: note.velocity.0,
+        };
+        let (_, meter) = song.meter(Beats(0.0));
+        Ok(Self { notes: song.notes.iter().map(note).collect(), tempo: song.tempo(Beats(0.0)), meter })
+    }
+
+    fn made(made: &Made) -> Self {
+        let notes = made.notes.iter().map(|note| Compound {
+            onset: ticks(note.at),
+            duration: ticks(note.len).max(1),
+            key: note.key,
+            instrument: if note.channel == 9 { Instrument::DRUMS.0 } else { 0 },
+            velocity: note.velocity,
+        });
+        Self { notes: notes.collect(), tempo: Bpm(made.tempo), meter: Meter::COMMON }
+    }
+
+    /// Where the phrase is over.
+    fn end(&self) -> i64 {
+        ticks(BARS * self.meter.bar().0)
+    }
+
+    /// Its first eight bars, what sounds at their end cut there.
+    fn phrase(&self) -> Self {
+        let end = self.end();
+        let inside = self.notes.iter().filter(|note| note.onset < end);
+        let cut = |note: &Compound| Compound { duration: note.duration.min(end - note.onset), ..*note };
+        Self { notes: inside.map(cut).collect(), tempo: self.tempo, meter: self.meter }
+    }
+
+    fn write(&self, path: &Path) -> Result<()> {
+        let bytes = to_score(&self.notes, self.tempo, self.meter)?;
+        std::fs::write(path, bytes).with_context(|| path.display().to_string())
+    }
+}
+
+#[allow(clippy::cast_possible_truncation)] // a passage is some bars long
+fn ticks(beats: f64) -> i64 {
+    (beats * f64::from(SCORE_TICKS)).round() as i64
+}
 
 fn main() -> Result<()> {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -22,24 +86,34 @@ fn main() -> Result<()> {
 
 fn phrases(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)?;
-    for number in 0..STYLES {
-        let phrase = made(number);
-        let name = format!("{:02}-{}", number + 1, phrase.name.replace(' ', "-"));
-        let write = |end: &str, notes| {
-            midi::write(&folder.join(format!("{name}{end}.mid")), phrase.tempo, &[("Phrase", notes)])
-        };
-        write("", &phrase.notes)?;
-        write("-rule", &continued(number).notes)?;
+    let excerpts = require::root().join("tests/excerpts");
+    let mut files: Vec<_> =
+        std::fs::read_dir(&excerpts)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    files.retain(|path| path.extension().is_some_and(|end| end == "mid"));
+    files.sort();
+    let mut all = Vec::new();
+    for path in files {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        all.push((name, Passage::read(&path)?));
+    }
+    for made in (0..STYLES).map(continued).filter(|made| STYLES_WANTED.contains(&made.name.as_str())) {
+        all.push((made.name.replace(' ', "-"), Passage::made(&made)));
+    }
+    for (number, (name, passage)) in (1..).zip(all) {
+        let name = format!("{number:02}-{name}");
+        passage.phrase().write(&folder.join(format!("{name}.mid")))?;
+        passage.write(&folder.join(format!("{name}-real.mid")))?;
         println!("{name}.mid");
     }
     Ok(())
 }
 
 fn shuffle(answered: &Path, out: &Path) -> Result<()> {
-    let (notes, tempo) = midi::read(answered)?;
-    let split = notes.partition_point(|note| note.at < PHRASE - 1e-9);
-    let (phrase, answer) = notes.split_at(split);
-    let mut all = phrase.to_vec();
-    all.extend(dealt(answer, PHRASE));
-    midi::write(out, tempo, &[("Phrase and shuffled answer", &all)])
+    let mut whole = Passage::read(answered)?;
+    let from = whole.end();
+    let answer: Vec<Compound> = whole.notes.iter().filter(|note| note.onset >= from).copied().collect();
+    whole.notes.retain(|note| note.onset < from);
+    let until = from + from / 2; // four bars
+    whole.notes.extend(dealt(&answer, from, until, i64::from(SCORE_TICKS) / 4));
+    whole.write(out)
 }

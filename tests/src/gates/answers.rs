@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use continuo_inference::compound::Compound;
 use continuo_inference::{Event, Model, Prompt, Sampling, Session};
 use continuo_timeline::{Instrument, Key};
 
@@ -74,13 +75,15 @@ pub fn shuffled(answers: &[Vec<Event>], seed: u64) -> Vec<Vec<Event>> {
     all
 }
 
-/// An answer from beat `from` on with its notes dealt out anew: keys from anywhere in it, sixteenths anywhere in the span.
-pub fn dealt(answer: &[Played], from: f64) -> Vec<Played> {
+/// An answer with its notes dealt out anew: keys from anywhere in it, onsets anywhere on a grid of `step` from `from` to `until`.
+pub fn dealt(answer: &[Compound], from: i64, until: i64, step: i64) -> Vec<Compound> {
     let mut draws = Draws(1);
-    let keys: Vec<u8> = answer.iter().filter(|n| n.channel != 9).map(|n| n.key).collect();
-    let one = |note: &Played| Played {
-        at: from + draws.below(BARS as usize * 16) as f64 / 4.0,
-        key: if note.channel == 9 { note.key } else { keys[draws.below(keys.len())] },
+    let drums = |note: &Compound| note.instrument == Instrument::DRUMS.0;
+    let keys: Vec<u8> = answer.iter().filter(|note| !drums(note)).map(|note| note.key).collect();
+    let places = ((until - from) / step).max(1) as usize;
+    let one = |note: &Compound| Compound {
+        onset: from + draws.below(places) as i64 * step,
+        key: if drums(note) { note.key } else { keys[draws.below(keys.len())] },
         ..*note
     };
     answer.iter().map(one).collect()
