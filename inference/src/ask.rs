@@ -12,6 +12,9 @@ use crate::vocabulary as v;
 /// How far apart in ticks the first and the last onset of a window may lie: room is left for the answer.
 const MOST_SPAN: i32 = 9_000;
 
+/// A longer bar is not kept to: too little of the window would be left.
+const MOST_BAR: i32 = MOST_SPAN / 4;
+
 /// Triplet in absolute ticks of the prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Triplet {
@@ -225,14 +228,26 @@ impl Ask {
         self.window.drain(..self.window.len() - keep);
         let oldest = self.now - MOST_SPAN * 3 / 4;
         self.window.retain(|triplet| triplet.onset >= oldest);
-        self.offset = bar_line(&self.window, model).unwrap_or_else(|| bar_before(self.now, model));
+        let bar = self.bar(model);
+        self.offset = bar_line(&self.window, bar).unwrap_or_else(|| bar_before(self.now, bar));
     }
 
     /// What the window's tokens will begin with once it has moved on, if that is near.
     pub fn soon(&self, model: &Model) -> Option<Vec<u32>> {
         let most = most(model);
         let kept = self.window.get(most - most * 3 / 4..).filter(|_| self.window.len() + most / 4 >= most)?;
-        Some(self.tokens_of(kept, bar_line(kept, model)?))
+        Some(self.tokens_of(kept, bar_line(kept, self.bar(model))?))
+    }
+
+    /// Ticks of a bar; 1 for a model that has heard none.
+    fn bar(&self, model: &Model) -> i32 {
+        match model.frame() {
+            TimeFrame::Beats { ticks_per_beat } => {
+                let common = i32::try_from(ticks_per_beat * 4).unwrap_or(192);
+                self.prompt.bar.filter(|bar| (1..=MOST_BAR).contains(bar)).unwrap_or(common)
+            }
+            TimeFrame::Seconds => 1,
+        }
     }
 }
 
@@ -242,16 +257,12 @@ fn most(model: &Model) -> usize {
 }
 
 /// The bar line at or before the first onset.
-fn bar_line(window: &[Triplet], model: &Model) -> Option<i32> {
-    window.iter().map(|triplet| bar_before(triplet.onset, model)).min()
+fn bar_line(window: &[Triplet], bar: i32) -> Option<i32> {
+    window.iter().map(|triplet| bar_before(triplet.onset, bar)).min()
 }
 
 /// The bar line at or before an onset.
-fn bar_before(onset: i32, model: &Model) -> i32 {
-    let bar = match model.frame() {
-        TimeFrame::Beats { ticks_per_beat } => i32::try_from(ticks_per_beat * 4).unwrap_or(192),
-        TimeFrame::Seconds => 1,
-    };
+fn bar_before(onset: i32, bar: i32) -> i32 {
     onset.div_euclid(bar) * bar
 }
 
@@ -283,4 +294,33 @@ pub fn row(instrument: Instrument, key: Key) -> u32 {
 pub fn voice(row: u32) -> (Instrument, Key) {
     let number = row.saturating_sub(v::NOTE).min(v::MAX_NOTE - 1);
     (Instrument((number / 128) as u8), Key((number % 128) as u8))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Precision;
+
+    #[test]
+    fn a_window_that_moves_on_begins_at_a_bar_line_of_the_meter() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/default.safetensors");
+        let model = Model::load_as(path.as_ref(), Precision::Quick).unwrap();
+        let key = |i: i32| Key(60 + (i % 12) as u8);
+        let history =
+            (0..300).map(|i| Event { onset: 12 * i, duration: 10, instrument: Instrument(0), key: key(i) });
+        let waltz = Prompt {
+            history: history.collect(),
+            start: 3600,
+            end: 4032,
+            bar: Some(144),
+            ..Prompt::default()
+        };
+        for (bar, ticks) in [(Some(144), 144), (None, 192), (Some(0), 192), (Some(i32::MAX), 192)] {
+            let mut ask = Ask::new(Prompt { bar, ..waltz.clone() }).unwrap();
+            ask.make_room(&model);
+            let first = ask.window[0].onset;
+            assert_eq!(ask.offset, first / ticks * ticks, "{bar:?}");
+            assert!(first % 144 > 0 && first % 192 > 0, "the first note is no bar line by chance: {first}");
+        }
+    }
 }

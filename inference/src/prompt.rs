@@ -16,6 +16,8 @@ pub struct Prompt {
     pub start: i32,
     /// The answer's onsets lie before this.
     pub end: i32,
+    /// Ticks of a bar; four quarters if `None`. Where the window moves on, time begins anew at a bar line.
+    pub bar: Option<i32>,
     /// The answer's first onset is here or before, where the model may place one at all.
     pub first_by: Option<i32>,
     /// Notes of the history that still sound, by onset, instrument and key: how long they become is the model's to
@@ -45,6 +47,7 @@ impl Default for Prompt {
             controls: Vec::new(),
             start: 0,
             end: 0,
+            bar: None,
             first_by: None,
             held: Vec::new(),
             onsets: None,

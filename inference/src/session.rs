@@ -48,12 +48,12 @@ enum Stage {
     Lay,
     /// Decides how long a note that still sounds becomes.
     Close(Triplet),
-    /// Draws an onset from here on; `again` if a triplet was thrown away.
-    Onset { first: i32, again: bool },
+    /// Draws an onset from here on; so many triplets were `thrown` away in its place.
+    Onset { first: i32, thrown: u8 },
     /// Feeds the onset, then draws a duration.
-    Duration { onset: i32, again: bool },
+    Duration { onset: i32, thrown: u8 },
     /// Feeds the duration, then draws a note.
-    Note { onset: i32, duration: u32, again: bool },
+    Note { onset: i32, duration: u32, thrown: u8 },
     /// Feeds the note, which then stands.
     Stand(Triplet),
 }
@@ -73,6 +73,9 @@ pub(crate) enum Want {
 
 /// So many RESTs in a row end an answer: the model has nothing more to say.
 const MOST_RESTS: u32 = 16;
+
+/// So many triplets in a row are thrown away before time goes on: a model that is sure of what cannot be is not asked for ever.
+const MOST_THROWN: u8 = 4;
 
 /// Tokens of a prompt that are computed at a time.
 const PART: usize = 256;
@@ -321,7 +324,7 @@ impl Session {
                 ask.close(open, i32::try_from(rows.start + best - v::DUR).unwrap_or(0));
                 Some(Stage::Lay)
             }
-            Stage::Onset { first, again } => {
+            Stage::Onset { first, thrown } => {
                 let rows = self.onsets(ask, first);
                 let rest = ask.now + v::REST_EVERY;
                 let ticks = rows.clone().map(|row| ask.onset(row));
@@ -329,23 +332,23 @@ impl Session {
                 let onset = Self::pick(ask, &[rows], logits, &bias).map(|time| ask.onset(time))?;
                 self.mark.clone_from(&self.state);
                 match ask.prompt.onsets.is_some() && onset > ask.now {
-                    true => ask.next_listed().and_then(|onset| Self::begins(ask, onset, again)),
-                    false => Self::begins(ask, onset, again),
+                    true => ask.next_listed().and_then(|onset| Self::begins(ask, onset, thrown)),
+                    false => Self::begins(ask, onset, thrown),
                 }
             }
-            Stage::Duration { onset, again } => {
+            Stage::Duration { onset, thrown } => {
                 let duration = Self::pick(ask, &[v::DUR..v::DUR + v::MAX_DUR], logits, &[])?;
-                Some(Stage::Note { onset, duration, again })
+                Some(Stage::Note { onset, duration, thrown })
             }
-            Stage::Note { onset, duration, again } => {
+            Stage::Note { onset, duration, thrown } => {
                 let rows = self.voices(ask, onset);
                 let note = Self::pick(ask, &rows, logits, &self.key_bias(ask, &rows))?;
                 let duration = i32::try_from(duration - v::DUR).unwrap_or(0);
                 let triplet = Triplet { onset, duration, note, control: false };
-                if again || !ask.falls(&triplet) {
+                if thrown > MOST_THROWN || !ask.falls(&triplet) {
                     Some(Stage::Stand(triplet))
                 } else {
-                    self.again(ask, onset)
+                    self.throw(ask, onset, thrown + 1)
                 }
             }
             stage => Some(stage),
@@ -358,35 +361,37 @@ impl Session {
             && (!list.contains(&ask.now) || ask.given == 0 || ask.is_full())
         {
             self.mark.clone_from(&self.state);
-            return Self::begins(ask, ask.next_listed()?, false);
+            return Self::begins(ask, ask.next_listed()?, 0);
         }
         let mut first = ask.now.max(ask.prompt.start);
         if first == ask.now && ask.is_full() {
             first += 1;
         }
-        Some(Stage::Onset { first, again: false })
+        Some(Stage::Onset { first, thrown: 0 })
     }
 
     /// A triplet at `onset`; a REST, where a listed one is far; `None` past the end.
-    fn begins(ask: &Ask, onset: i32, again: bool) -> Option<Stage> {
+    fn begins(ask: &Ask, onset: i32, thrown: u8) -> Option<Stage> {
         let rest = ask.now + v::REST_EVERY;
         if onset >= ask.prompt.end {
             None
         } else if ask.prompt.onsets.is_some() && onset > rest {
             Some(Stage::Stand(Triplet { onset: rest, duration: 0, note: v::REST, control: false }))
         } else {
-            Some(Stage::Duration { onset, again })
+            Some(Stage::Duration { onset, thrown })
         }
     }
 
-    /// The note drawn cannot stand on an onset that has notes already: the triplet is thrown away and time goes on.
-    /// The best of what lies above instead would push answers upward and pile notes up.
-    fn again(&mut self, ask: &Ask, onset: i32) -> Option<Stage> {
+    /// The note drawn cannot stand on an onset that has notes already: the triplet is thrown away and drawn anew, onset and
+    /// all, as the model's own distribution of what may follow has it. After [`MOST_THROWN`] time goes on. The best of what
+    /// lies above instead would push answers upward.
+    fn throw(&mut self, ask: &Ask, onset: i32, thrown: u8) -> Option<Stage> {
         self.forget(1 + 3 * ask.window.len());
         self.state.clone_from(&self.mark);
+        let on = i32::from(thrown > MOST_THROWN);
         match ask.prompt.onsets {
-            Some(_) => ask.next_listed().and_then(|onset| Self::begins(ask, onset, true)),
-            None => Some(Stage::Onset { first: onset + 1, again: true }),
+            Some(_) => ask.next_listed().and_then(|onset| Self::begins(ask, onset, MOST_THROWN + 1)),
+            None => Some(Stage::Onset { first: onset + on, thrown }),
         }
     }
 

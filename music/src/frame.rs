@@ -39,6 +39,12 @@ impl Frame {
         ((at.0 - self.origin.0) * self.ticks_per_beat - 1e-6).ceil() as i32
     }
 
+    /// A length in ticks.
+    #[allow(clippy::cast_possible_truncation)] // hours of music fit
+    pub fn ticks(&self, length: Beats) -> i32 {
+        (length.0 * self.ticks_per_beat).round() as i32
+    }
+
     /// Where a tick is.
     pub fn beat(&self, tick: i32) -> Beats {
         Beats(self.origin.0 + f64::from(tick) / self.ticks_per_beat)

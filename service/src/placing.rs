@@ -57,6 +57,11 @@ impl<'a> Placing<'a> {
         self.parts.push(Part { instrument, channel, dynamics });
     }
 
+    /// Ticks of the bar that a tick lies in.
+    pub fn bar_at(&self, tick: i32) -> i32 {
+        self.frame.ticks(self.song.meter(self.frame.beat(tick)).1.bar())
+    }
+
     /// The channel of an instrument that plays.
     pub fn channel(&self, instrument: Instrument) -> Option<Channel> {
         self.parts.iter().find(|part| part.instrument == instrument).map(|part| part.channel)

@@ -102,6 +102,7 @@ fn asked(prompt: &Prompt, model_size: Option<ModelSize>, time: TimeFrame) -> Not
         controls: prompt.controls.iter().map(WireNote::from).collect(),
         start: prompt.start,
         end: prompt.end,
+        bar: prompt.bar,
         first_by: prompt.first_by,
         limits: Limits {
             density: limits.density,

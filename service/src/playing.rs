@@ -75,6 +75,7 @@ impl Playing {
     /// Answers `prompt`, with a bar on stderr. At least a note, or an error.
     pub fn play(&self, player: &Player, prompt: Prompt, placing: &Placing<'_>) -> Result<Vec<Note>> {
         let start = prompt.start;
+        let prompt = Prompt { bar: Some(placing.bar_at(start)), ..prompt };
         let progress = indicatif::ProgressBar::new(u64::try_from(prompt.end - start).unwrap_or(0));
         if let Ok(style) = indicatif::ProgressStyle::with_template("{bar:40} {percent}% of the answer") {
             progress.set_style(style);

@@ -1,6 +1,6 @@
 //! One answer under way: asked of the engine, its notes placed on the line.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use continuo_inference::{Constraints, Prompt, Sampling, Step, TimeFrame};
 use continuo_music::expression::Dynamics;
@@ -37,6 +37,8 @@ pub struct Question {
     pub bar: (Beats, f64),
     /// Tempo when it was asked.
     pub tempo: Bpm,
+    /// Where the music stood then.
+    pub now: Beats,
 }
 
 /// Notes of the prompt at most, and how far back it reaches.
@@ -51,6 +53,8 @@ const SIXTEENTH: f64 = 0.25;
 const GAP: f64 = 1.0;
 /// So often.
 const RETRIES: u32 = 2;
+/// What is needed in so many seconds is not needed soon.
+const FAR: f64 = 3600.0;
 
 impl Question {
     /// The answer to `notes` that starts at `start` and lasts for the bars asked for, to a bar line.
@@ -77,6 +81,7 @@ impl Question {
             end,
             bar: (tick.bar, length),
             tempo: tick.tempo,
+            now: tick.at,
         }
     }
 
@@ -85,7 +90,8 @@ impl Question {
         let bar = (tick.bar, tick.meter.bar().0);
         let end = Beats(start.0 + beats);
         let (own, held, whole) = (Vec::new(), Vec::new(), false);
-        Self { notes, own, whole, held, controls, start, first_by: end, end, bar, tempo: tick.tempo }
+        let (tempo, now) = (tick.tempo, tick.at);
+        Self { notes, own, whole, held, controls, start, first_by: end, end, bar, tempo, now }
     }
 
     /// What is held goes on until the answer begins at least, and the model says how much longer: nobody means a note to
@@ -116,6 +122,12 @@ impl Question {
         let own = self.own.get(from..).unwrap_or_default();
         let recent = own.partition_point(|note| note.at.0 < self.start.0 - LATELY - 1e-6);
         own.get(recent..).unwrap_or_default()
+    }
+
+    /// The moment at which the music will be at `at`, at the tempo of when it was asked.
+    fn moment(&self, asked: Instant, at: f64) -> Instant {
+        let seconds = (at - self.now.0) * 60.0 / self.tempo.0;
+        asked + Duration::try_from_secs_f64(seconds.min(FAR)).unwrap_or_default()
     }
 
     fn bar_before(&self, at: f64) -> Beats {
@@ -206,8 +218,9 @@ impl Asking {
         let recent = recent(&question);
         let writing = Writing::of(&maker, &question, &recent);
         let prompt = prompt(&writing, recent, &question, &settings, number);
+        let asked = Instant::now();
         Self {
-            answer: maker.answer(prompt),
+            answer: maker.answer(prompt, question.moment(asked, question.start.0)),
             dynamics: question.dynamics(),
             feel: writing.feel.share(f64::from(settings.feel)),
             question,
@@ -221,9 +234,9 @@ impl Asking {
             retries: 0,
             thinned: 0,
             handed: 0,
-            heard: Instant::now(),
+            heard: asked,
             put_off: 0.0,
-            asked: Instant::now(),
+            asked,
             waited: None,
         }
     }
@@ -342,7 +355,8 @@ impl Asking {
         let mut recent = recent(&question);
         recent.retain(|note| note.at.0 >= self.writing.frame.origin.0 - 1e-9);
         let number = self.number.wrapping_add(u64::from(self.retries + self.thinned + self.handed) << 32);
-        self.answer = self.maker.answer(prompt(&self.writing, recent, &question, &self.settings, number));
+        let by = self.question.moment(self.asked, until);
+        self.answer = self.maker.answer(prompt(&self.writing, recent, &question, &self.settings, number), by);
     }
 
     fn place(&self, event: &continuo_inference::Event) -> Note {
@@ -432,6 +446,7 @@ fn prompt(
     let held = writing.frame.events(&writing.straight(&question.held));
     Prompt {
         history: writing.frame.events(&notes),
+        bar: Some(writing.frame.ticks(Beats(question.bar.1))),
         first_by: Some(writing.tick(question.first_by)),
         controls: writing.frame.events(&writing.straight(&question.controls)),
         constraints: constraints(&notes, question, settings, &writing.frame),

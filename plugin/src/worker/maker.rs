@@ -75,10 +75,11 @@ impl Maker {
         }
     }
 
-    /// Asks for an answer.
-    pub fn answer(&self, prompt: Prompt) -> Reply {
+    /// Asks for an answer whose first notes are needed at a moment. The engine here serves the instance that needs its own
+    /// first; a service has an order of its own.
+    pub fn answer(&self, prompt: Prompt, by: Instant) -> Reply {
         match self {
-            Self::Here(engine) => Reply::Here(engine.answer(prompt)),
+            Self::Here(engine) => Reply::Here(engine.answer_by(prompt, Some(by))),
             Self::There(remote, frame, _) => Reply::There(remote.answer(on_the_wire(&prompt, *frame))),
         }
     }
@@ -140,6 +141,7 @@ fn on_the_wire(prompt: &Prompt, frame: TimeFrame) -> Notes {
         controls: prompt.controls.iter().filter(|event| event.onset >= 0).map(WireNote::from).collect(),
         start: prompt.start,
         end: prompt.end,
+        bar: prompt.bar,
         first_by: prompt.first_by,
         limits: Limits {
             density: constraints.density,

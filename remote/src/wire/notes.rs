@@ -68,6 +68,8 @@ pub struct Notes {
     pub start: i32,
     /// Onsets lie before this.
     pub end: i32,
+    /// Ticks of a bar; four quarters if absent.
+    pub bar: Option<i32>,
     /// The first onset is here or before.
     pub first_by: Option<i32>,
     /// Limits.
@@ -100,6 +102,7 @@ impl Default for Notes {
             controls: Vec::new(),
             start: 0,
             end: 0,
+            bar: None,
             first_by: None,
             limits: Limits::default(),
             instruments: None,

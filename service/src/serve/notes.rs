@@ -89,6 +89,8 @@ fn sound(asked: &Notes) -> Result<(), Failure> {
     let heat = (0.01..=2.0).contains(&asked.temperature);
     check(heat, "temperature", format!("temperature {} is outside 0.01 to 2", asked.temperature));
     check((0.0..=1.0).contains(&asked.top_p), "top_p", format!("top_p {} is outside 0 to 1", asked.top_p));
+    let bar = asked.bar.is_none_or(|bar| (1..=LONGEST).contains(&bar));
+    check(bar, "bar", format!("a bar of {:?} ticks: it has 1 to {LONGEST}", asked.bar));
     let parts = asked.instruments.iter().flatten().all(|program| *program <= 128);
     check(parts, "instruments", "instruments are 0 to 128".into());
     if faults.is_empty() { Ok(()) } else { Err(Failure::faulty(faults)) }
@@ -169,6 +171,7 @@ fn prompt(asked: &Notes) -> Prompt {
         controls: asked.controls.iter().map(event).collect(),
         start: asked.start,
         end: asked.end,
+        bar: asked.bar,
         first_by: asked.first_by,
         constraints: Constraints {
             density: asked.limits.density,

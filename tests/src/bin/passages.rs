@@ -6,7 +6,8 @@
 //! {"score": [events]}                                                                      ─▶  {"nats": [...]}
 //! ```
 //!
-//! Answers are the plugin's: its sampler, top-p 0.95, seed 1. Without `instruments` those of the history play.
+//! Answers are the plugin's: its sampler, seed 1, and where the question has no `top_p` or `temperature`, 0.95 and 1. Without
+//! `instruments` those of the history play.
 
 use std::io::{BufRead, Write};
 use std::ops::ControlFlow;
@@ -34,6 +35,8 @@ enum Asked {
         instruments: Option<Vec<u8>>,
         #[serde(default)]
         answer: u64,
+        top_p: Option<f32>,
+        temperature: Option<f32>,
     },
     Score {
         score: Vec<Row>,
@@ -64,9 +67,10 @@ fn reply(model: &Model, session: &mut Session, asked: Asked) -> Result<Value> {
         Asked::Score { score } => {
             Ok(json!({ "nats": tasks::score(model, &events(&score), |_| ControlFlow::Continue(()))? }))
         }
-        Asked::Answer { history, start, end, instruments, answer } => {
+        Asked::Answer { history, start, end, instruments, answer, top_p, temperature } => {
             let history = events(&history);
-            let sampling = Sampling { temperature: 1.0, top_p: 0.95, seed: 1 };
+            let (temperature, top_p) = (temperature.unwrap_or(1.0), top_p.unwrap_or(0.95));
+            let sampling = Sampling { temperature, top_p, seed: 1 };
             let prompt = Prompt { history, start, end, instruments, sampling, answer, ..Prompt::default() };
             let rows = |e: Event| (e.onset, e.duration, e.instrument.0, e.key.0);
             let notes = tasks::answer(session, prompt, |_| ControlFlow::Continue(()))?;

@@ -72,7 +72,8 @@ fn heard<'a>(model: &Model, song: &'a crate::song::Song, start: Beats) -> (Frame
 
 impl Plan {
     /// With nothing to be said about it.
-    fn new(prompt: Prompt, page: Page, seconds: f64) -> Self {
+    fn new(mut prompt: Prompt, page: Page, seconds: f64) -> Self {
+        prompt.bar.get_or_insert(page.frame.ticks(page.song.meter(page.span.0).1.bar()));
         Self {
             prompt,
             page,

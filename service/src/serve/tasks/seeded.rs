@@ -34,6 +34,7 @@ fn after(ask: &Ask, model: &Model, seed: &Song) -> Result<Plan, Failure> {
     let ticks = Frame { origin: Beats(0.0), ..told }.tick(end);
     let mut prompt = tasks::bridge(told.events(before), Vec::new(), (from, from + ticks), ask.sampling);
     prompt.instruments = Some(ask.instruments.clone().unwrap_or_else(|| instruments(seed)));
+    prompt.bar = Some(told.ticks(seed.meter(start).1.bar()));
     let place = Frame { origin: Beats(told.origin.0 - start.0), ..told };
     Ok(Plan::new(prompt, Page::new(song, place, (Beats(0.0), end)), ask.length()))
 }
