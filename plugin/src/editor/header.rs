@@ -9,7 +9,7 @@ use crate::view::{Activity, Picture, ServiceState, View};
 
 /// Draws it.
 pub fn draw(ui: &mut Ui, picture: &Picture, view: &View) {
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         let (word, colour) = status(picture.activity);
         ui.label(RichText::new("Continuo").size(20.0).strong());
         ui.add_space(16.0);
@@ -21,7 +21,7 @@ pub fn draw(ui: &mut Ui, picture: &Picture, view: &View) {
             ui.label(RichText::new(words).color(colour));
         }
     });
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         let count = |number: &std::sync::atomic::AtomicU32| number.load(Ordering::Relaxed);
         let tempo = f32::from_bits(view.tempo.load(Ordering::Relaxed));
         let quiet = |ui: &mut Ui, words: String| ui.label(RichText::new(words).color(QUIET));

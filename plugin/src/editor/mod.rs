@@ -78,11 +78,10 @@ impl App {
     fn offer(&mut self, ui: &mut Ui) {
         let Some(found) = self.found.first().cloned() else { return };
         ui.horizontal(|ui| {
-            let minutes = found.when.elapsed().unwrap_or_default().as_secs() / 60;
-            let words = format!(
-                "{} takes and phrases of {minutes} minutes ago were not closed in order.",
-                found.takes.len()
-            );
+            let left = found.takes.len();
+            let what =
+                if left == 1 { "1 take or phrase".to_owned() } else { format!("{left} takes and phrases") };
+            let words = format!("A session of {} was not closed in order: {what}.", ago(found.when));
             ui.label(egui::RichText::new(words).color(WRONG));
             let bring = ui.button("Bring them back").clicked();
             if bring {
@@ -144,5 +143,15 @@ impl NiceEguiApp for App {
 
     fn editor_closed(&mut self) {
         self.host = None;
+    }
+}
+
+/// How long ago in words.
+fn ago(when: std::time::SystemTime) -> String {
+    let minutes = when.elapsed().unwrap_or_default().as_secs() / 60;
+    match minutes {
+        0..120 => format!("{minutes} min ago"),
+        120..2880 => format!("{} h ago", minutes / 60),
+        _ => format!("{} days ago", minutes / 1440),
     }
 }
