@@ -39,7 +39,7 @@ def random_window(generator, batch, events):
         return torch.randint(high, (batch, events), generator=generator)
 
     valid = torch.arange(events) < torch.randint(1, events + 1, (batch, 1), generator=generator)
-    window = windows.Window(draw(3000), 1 + draw(998), draw(129), draw(128), valid)
+    window = windows.Window(draw(3000), 1 + draw(998), draw(129), draw(128), valid, torch.zeros_like(valid))
     return window.sorted()
 
 

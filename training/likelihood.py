@@ -118,8 +118,7 @@ def with_and_without(model, window, controls, count):
     """Nats a free event with the controls and without them, and the gain with its interval over windows."""
     both = (controls.any(1) & (window.valid & ~controls).any(1)).nonzero()[:count, 0]
     controls = controls[both]
-    fields = ("time", "duration", "instrument", "pitch", "valid")
-    window = windows.Window(*(getattr(window, field)[both] for field in fields))
+    window = windows.Window(*(field[both] for field in window.fields()))
     yes = torch.ones(len(both), dtype=torch.bool)
     tokens, predicted = windows.encode(window, controls, yes, EVENTS)
     given = model.nats(tokens, predicted).sum((1, 2)).numpy()

@@ -134,6 +134,7 @@ class Embedding(nn.Module):
             time_rows=torch.cat([self.times(times), self.rest]),
             time_weight=time_weight,
             duration_rows=torch.cat([self.durations(), self.rest]),
+            notes=notes,
             note_place=places(notes, v.NOTES),
             note_rows=torch.cat([self.notes(notes), self.rest]),
             note_weight=note_weight,
@@ -183,6 +184,7 @@ class Few:
     time_rows: torch.Tensor
     time_weight: torch.Tensor | None  # what a sampled row's logit is raised by, for those that it stands for
     duration_rows: torch.Tensor
+    notes: torch.Tensor  # the notes that have rows
     note_place: torch.Tensor
     note_rows: torch.Tensor
     note_weight: torch.Tensor | None
@@ -265,16 +267,17 @@ class Model(nn.Module):
         hidden = self.hidden(tokens, few)
         hidden = hidden.unflatten(1, (-1, 3))[is_event]  # (predicted, 3, width)
         triplets = tokens[:, 1:].unflatten(1, (-1, 3))
-        now = earliest(triplets, is_event)[is_event]
+        now, last = (x[is_event] for x in before(triplets))
         onset, duration, note = triplets[is_event].unbind(1)
         if generator is not None:
             self.seen += torch.bincount((note[note < v.REST] - v.NOTE) // 128, minlength=129)
-        illegal = F.pad(few.times < now[:, None], (0, 1))
+        early = F.pad(few.times < now[:, None], (0, 1))
+        fallen = falls(few.notes, (onset, now, last), few.note_at(note))
         nats = torch.stack(
             [
-                nats_of(hidden[:, 0], few.time_at(onset), few.time_rows, few.time_weight, illegal),
+                nats_of(hidden[:, 0], few.time_at(onset), few.time_rows, few.time_weight, early),
                 nats_of(hidden[:, 1], duration - v.DUR, few.duration_rows),
-                nats_of(hidden[:, 2], few.note_at(note), few.note_rows, few.note_weight),
+                nats_of(hidden[:, 2], few.note_at(note), few.note_rows, few.note_weight, fallen),
             ],
             dim=1,
         )
@@ -282,10 +285,23 @@ class Model(nn.Module):
         return out.masked_scatter(is_event[..., None].expand_as(out), nats)
 
 
-def earliest(triplets, is_event):
-    """The onset of the event before each triplet (batch, triplets); 0 at first."""
-    time = torch.where(is_event, triplets[..., 0], 0).cummax(dim=1).values
-    return F.pad(time[:, :-1], (1, 0))
+def before(triplets):
+    """Onset and note token of the event before each triplet (batch, triplets); 0 and -1 at first."""
+    place = torch.arange(triplets.shape[1], device=triplets.device)
+    index = torch.where(triplets[..., 2] < v.EVENTS, place, -1).cummax(dim=1).values
+    index = F.pad(index[:, :-1], (1, 0), value=-1)
+    onset, note = (triplets[..., k].gather(1, index.clamp(min=0)) for k in (0, 2))
+    return torch.where(index < 0, 0, onset), torch.where(index < 0, -1, note)
+
+
+def falls(notes, place, target):
+    """Which of some notes, and REST behind them, cannot stand (predicted, notes + 1): `place` is the onset, and onset and note
+    of the event before. On one onset notes ascend by (instrument, pitch); a REST stands where time went on by a whole one.
+    """
+    onset, now, last = place
+    fallen = (notes + v.NOTE <= last[:, None]) & (onset == now)[:, None]
+    fallen = torch.cat([fallen, (onset != now + v.REST_EVERY)[:, None]], dim=1)
+    return fallen.scatter(1, target[:, None], False)  # a note struck twice is what it is
 
 
 def nats_of(hidden, target, rows, weight=None, illegal=None):

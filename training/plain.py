@@ -46,11 +46,12 @@ class Plain:
     @torch.no_grad()
     def nats(self, tokens, is_event):
         """Nats of each slot of each triplet (batch, triplets, 3), over the legal rows; zero where nothing is predicted."""
-        from .model import earliest
+        from .model import before, falls
 
         hidden = self.layers_of(tokens[:, :-1])[-1].unflatten(1, (-1, 3))
         triplets = tokens[:, 1:].unflatten(1, (-1, 3))
-        now, table = earliest(triplets, is_event), self.weights["wte.weight"]
+        (now, last), table = before(triplets), self.weights["wte.weight"]
+        notes = torch.arange(v.NOTES)
         out = torch.zeros(triplets.shape)
         for row in range(len(tokens)):
             chosen = is_event[row]
@@ -61,6 +62,9 @@ class Plain:
                     logits[:, :count].masked_fill_(early, -torch.inf)
                 target = triplets[row, chosen, slot]
                 target = torch.where(target == v.REST, count, target - begin)
+                if slot == 2:
+                    place = (triplets[row, chosen, 0], now[row, chosen], last[row, chosen])
+                    logits.masked_fill_(falls(notes, place, target), -torch.inf)
                 out[row, chosen, slot] = F.cross_entropy(logits, target, reduction="none")
         return out
 

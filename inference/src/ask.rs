@@ -1,6 +1,7 @@
 //! An answer under way: the window that the model sees, and what may come next. No model is needed for it.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use continuo_timeline::{Event, Instrument, Key};
 
@@ -208,6 +209,12 @@ impl Ask {
         let held =
             |triplet: &&Triplet| !triplet.control && self.open.contains(&(triplet.onset, triplet.note));
         self.window.iter().find(held).copied()
+    }
+
+    /// Rows of the lengths that it may have.
+    pub fn lengths(&self, open: Triplet) -> Range<u32> {
+        let least = u32::try_from(self.prompt.start - open.onset).unwrap_or(0).clamp(1, v::MAX_DUR - 1);
+        v::DUR + least..v::DUR + v::MAX_DUR
     }
 
     /// Its length in ticks, as the model has it.

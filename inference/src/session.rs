@@ -236,7 +236,7 @@ impl Session {
                         None => return Want::Over,
                     }
                 }
-                Stage::Close(open) => return Want::Logits(vec![Self::lengths(ask, open)]),
+                Stage::Close(open) => return Want::Logits(vec![ask.lengths(open)]),
                 Stage::Onset { first, .. } => return Want::Logits(vec![self.onsets(ask, first)]),
                 Stage::Duration { onset, .. } => match self.missing(ask, ask.time(onset), 0) {
                     Some(tokens) => return Want::Tokens(tokens),
@@ -319,7 +319,7 @@ impl Session {
     fn chosen(&mut self, ask: &mut Ask, logits: Vec<f32>) -> Result<Option<Stage>, Error> {
         Ok(match self.stage {
             Stage::Close(open) => {
-                let rows = Self::lengths(ask, open);
+                let rows = ask.lengths(open);
                 let best = (0..).zip(&logits).max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(index, _)| index);
                 ask.close(open, i32::try_from(rows.start + best - v::DUR).unwrap_or(0));
                 Some(Stage::Lay)
@@ -405,12 +405,6 @@ impl Session {
         ask.rests += 1;
         ask.advance(triplet.onset);
         (ask.rests > MOST_RESTS).then_some(Want::Over)
-    }
-
-    /// Rows of the lengths of a note that still sounds at the start.
-    fn lengths(ask: &Ask, open: Triplet) -> Range<u32> {
-        let least = u32::try_from(ask.prompt.start - open.onset).unwrap_or(0).clamp(1, v::MAX_DUR - 1);
-        v::DUR + least..v::DUR + v::MAX_DUR
     }
 
     /// Rows of the onsets from `first`. Models in beats are trained with a REST in each silence, so that no

@@ -7,6 +7,8 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use continuo_inference::vocabulary as v;
+use continuo_inference::{Model, tasks};
+use continuo_timeline::{Event, Instrument, Key};
 use serde_json::json;
 use serving::{Serving, encode, notes, notes_of};
 
@@ -123,7 +125,16 @@ fn the_older_client_is_answered_as_it_was() {
     }));
     assert_eq!((&vector["embedding_dim"], &vector["layer"]), (&json!(768), &json!(-3)));
     assert_eq!((&vector["num_tokens"], &vector["original_tokens"]), (&json!(12), &json!(12)));
-    assert_eq!(vector["embedding"].as_array().unwrap().len(), 768);
+    // Music is played in small whole numbers; a vector is that of the weights as they are.
+    let exact = Model::load(&home.join("data/continuo/models/music-small-800k")).unwrap();
+    let event = |(onset, key)| Event { onset, duration: 50, instrument: Instrument(0), key: Key(key) };
+    let events = [(0, 60), (100, 64), (250, 67), (600, 72)].map(event);
+    let expected = tasks::embed(&exact, &tasks::tokens(&events), -3).unwrap();
+    let given: Vec<f64> =
+        vector["embedding"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
+    assert_eq!(given.len(), 768);
+    let far = given.iter().zip(&expected).map(|(a, b)| (a - f64::from(*b)).abs()).fold(0.0, f64::max);
+    assert!(far < 1e-4, "{far} from the exact one");
     let long: Vec<_> = (0..400).map(|step| (20 * step, 10, 60, 0)).collect();
     let cut = service.predict(&json!({ "task": "embed", "midi_input": encode(&serving::file(&long)) }));
     assert_eq!((&cut["num_tokens"], &cut["original_tokens"]), (&json!(1024), &json!(1200)));

@@ -81,6 +81,7 @@ const PARTS: &[Part] = &[
             Module("torch", "torch"),
             Module("numpy", "numpy"),
             Module("matplotlib", "matplotlib"),
+            Module("mido", "mido"),
         ],
     },
     Part {

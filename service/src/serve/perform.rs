@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use continuo_inference::Model;
 use continuo_remote::wire::{
     Facts, Include, Metadata, Prediction, Progress, SERVICE, Task, Trace, Variation,
 };
@@ -88,15 +89,18 @@ impl Errand {
         life.check()?;
         let chosen = service.shelf.choose(self.ask.size)?;
         let mut prediction = match self.ask.task {
-            Task::Embed => self.embed(&chosen)?,
+            Task::Embed => {
+                let model = service.shelf.exact(&chosen)?;
+                self.embed(&model)?
+            }
             _ => self.music(service, &chosen, life, say)?,
         };
         self.sign(&mut prediction, &chosen);
         Ok(prediction)
     }
 
-    fn embed(&self, chosen: &Chosen) -> Result<Prediction, Failure> {
-        let found = embedding::embed(&self.ask, chosen.engine.model())?;
+    fn embed(&self, model: &Model) -> Result<Prediction, Failure> {
+        let found = embedding::embed(&self.ask, model)?;
         Ok(Prediction {
             embedding_dim: Some(found.vector.len() as u64),
             embeddings: Some(found.vector.clone()),

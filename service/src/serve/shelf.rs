@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use continuo_inference::{Engine, library};
+use continuo_inference::{Engine, Model, library};
 use continuo_remote::wire::ModelSize;
 use serde_json::json;
 
@@ -21,6 +21,8 @@ pub struct Shelf {
     /// Most bytes of a model's weights, if it is said; else what the system has free.
     memory: Option<u64>,
     engines: Mutex<HashMap<&'static str, Arc<Engine>>>,
+    /// The model that was last wanted exact, by the same name: embeddings are compared with those of others.
+    exact: Mutex<Option<(&'static str, Arc<Model>)>>,
 }
 
 /// The model that answers.
@@ -33,6 +35,9 @@ pub struct Chosen {
     pub warning: Option<String>,
 }
 
+/// How a model of that name is loaded.
+type Load = fn(Option<&str>) -> anyhow::Result<Arc<Model>>;
+
 /// The name of the built-in model, or that of `--model`.
 const OWN: &str = "default";
 
@@ -40,7 +45,7 @@ impl Shelf {
     /// `own` is the model of `--model`; `strict` refuses sizes that are not here; a model of more than `memory`
     /// bytes is refused before it is read.
     pub fn new(own: Option<String>, strict: bool, memory: Option<u64>) -> Self {
-        Self { own, strict, memory, engines: Mutex::default() }
+        Self { own, strict, memory, engines: Mutex::default(), exact: Mutex::default() }
     }
 
     /// Whether only the size that was asked for may answer.
@@ -95,16 +100,30 @@ impl Shelf {
         if let Some(engine) = engines.get(size) {
             return Ok(Chosen { engine: Arc::clone(engine), size, warning });
         }
+        let engine = Engine::shared(self.load(size, models::load_to_play)?);
+        engines.insert(size, Arc::clone(&engine));
+        Ok(Chosen { engine, size, warning })
+    }
+
+    /// The weights of a chosen model as its file has them. Loads them if need be.
+    pub fn exact(&self, chosen: &Chosen) -> Result<Arc<Model>, Failure> {
+        let mut exact = self.exact.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, model)) = exact.as_ref().filter(|(size, _)| *size == chosen.size) {
+            return Ok(Arc::clone(model));
+        }
+        *exact = None; // room for the other
+        let model = self.load(chosen.size, models::load)?;
+        Ok(Arc::clone(&exact.insert((chosen.size, model)).1))
+    }
+
+    fn load(&self, size: &str, load: Load) -> Result<Arc<Model>, Failure> {
         let name = match ModelSize::ALL.into_iter().find(|one| one.name() == size) {
             Some(one) => names(one).into_iter().find(|name| models::resolve(name).is_ok()),
             None => self.own.clone(),
         };
         self.fits(name.as_deref())?;
-        let model = models::load(name.as_deref())
-            .map_err(|error| Failure::unavailable(format!("the model {size} cannot be loaded: {error:#}")))?;
-        let engine = Engine::shared(model);
-        engines.insert(size, Arc::clone(&engine));
-        Ok(Chosen { engine, size, warning })
+        load(name.as_deref())
+            .map_err(|error| Failure::unavailable(format!("the model {size} cannot be loaded: {error:#}")))
     }
 }
 

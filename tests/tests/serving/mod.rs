@@ -91,6 +91,7 @@ impl Serving {
             .env("XDG_DATA_HOME", home.join("data"))
             .env("XDG_CONFIG_HOME", home.join("config"))
             .env("HF_HUB_CACHE", home.join("hub"))
+            .env("CONTINUO_CACHE", home.join("cache"))
             .env_remove("CONTINUO_TOKEN")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
