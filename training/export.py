@@ -12,7 +12,7 @@ CODES = {np.dtype("float32"): "F32", np.dtype("int8"): "I8", np.dtype("int32"): 
 DTYPES = {code: dtype for dtype, code in CODES.items()}
 
 
-def config_text(n_layer, n_head, n_embd, n_positions, name, version=1):
+def config_text(n_layer, n_head, n_embd, n_positions, name, version=2):
     """The text of config.json for a model of this shape."""
     return json.dumps(
         {

@@ -156,11 +156,29 @@ impl Ask {
         last.is_none_or(|last| voice(last.note).1.0.abs_diff(key.0) <= leap)
     }
 
-    /// Whether a triplet breaks the order of the training data: on an onset that has notes already only those
-    /// above them stand, by (instrument, key).
-    pub fn falls(&self, triplet: &Triplet) -> bool {
-        let last = if triplet.onset == self.now { self.here.iter().max() } else { None };
-        last.is_some_and(|&(instrument, key)| triplet.note <= row(instrument, key))
+    /// The row above which notes on this onset stand, as in the data that models are trained on: by (instrument, key), each
+    /// above those that stand there already.
+    pub fn last_row(&self, onset: i32) -> Option<u32> {
+        let last = if onset == self.now { self.here.iter().max() } else { None };
+        last.map(|&(instrument, key)| row(instrument, key))
+    }
+
+    /// What each of several instruments gains for having been silent, where a beat has so many ticks.
+    #[allow(clippy::cast_precision_loss)] // a window of ticks
+    pub fn turns(&self, beat: i32) -> Vec<(Instrument, f32)> {
+        if self.legal.len() < 2 || self.prompt.constraints.balance <= 0.0 {
+            return Vec::new();
+        }
+        let last = |part: Instrument| {
+            let own = |triplet: &&Triplet| {
+                !triplet.control && triplet.note != v::REST && voice(triplet.note).0 == part
+            };
+            self.window.iter().rev().find(own).map(|triplet| triplet.onset)
+        };
+        let beats = |part: Instrument| {
+            last(part).map_or(f32::INFINITY, |last| (self.now - last) as f32 / beat as f32)
+        };
+        self.legal.iter().map(|&part| (part, self.prompt.constraints.turn(beats(part)))).collect()
     }
 
     /// Whether no note can be added to the newest onset.

@@ -52,6 +52,9 @@ pub struct Own {
     /// Ticks in a quarter note, for `beat`.
     #[serde(default)]
     pub ticks_per_beat: u32,
+    /// From 2 on the order of a chord's notes is a rule of the loss.
+    #[serde(default)]
+    pub version: u32,
 }
 
 impl Default for Config {

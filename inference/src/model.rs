@@ -223,6 +223,12 @@ impl Model {
         &self.name
     }
 
+    /// Whether it was trained to know that the notes of one onset ascend by (instrument, key): then rows at or below the last
+    /// of them are closed.
+    pub fn ascends(&self) -> bool {
+        self.config.continuo.as_ref().is_some_and(|own| own.version >= 2)
+    }
+
     /// What a tick is.
     pub fn frame(&self) -> TimeFrame {
         self.frame

@@ -10,7 +10,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use continuo_timeline::{Event, Instrument, Key};
+use continuo_timeline::{Event, Key};
 
 use crate::Error;
 use crate::ask::{Ask, Triplet, row, voice};
@@ -342,10 +342,10 @@ impl Session {
             }
             Stage::Note { onset, duration, thrown } => {
                 let rows = self.voices(ask, onset);
-                let note = Self::pick(ask, &rows, logits, &self.key_bias(ask, &rows))?;
+                let note = Self::pick(ask, &rows, logits, &self.key_bias(ask, &rows, onset))?;
                 let duration = i32::try_from(duration - v::DUR).unwrap_or(0);
                 let triplet = Triplet { onset, duration, note, control: false };
-                if thrown > MOST_THROWN || !ask.falls(&triplet) {
+                if thrown > MOST_THROWN || ask.last_row(onset).is_none_or(|last| note > last) {
                     Some(Stage::Stand(triplet))
                 } else {
                     self.throw(ask, onset, thrown + 1)
@@ -383,8 +383,8 @@ impl Session {
     }
 
     /// The note drawn cannot stand on an onset that has notes already: the triplet is thrown away and drawn anew, onset and
-    /// all, as the model's own distribution of what may follow has it. After [`MOST_THROWN`] time goes on. The best of what
-    /// lies above instead would push answers upward.
+    /// all. After [`MOST_THROWN`] time goes on. A model whose training did not know the order of a chord believes too often
+    /// that there is more of it; the best of what lies above would push its answers upward.
     fn throw(&mut self, ask: &Ask, onset: i32, thrown: u8) -> Option<Stage> {
         self.forget(1 + 3 * ask.window.len());
         self.state.clone_from(&self.mark);
@@ -448,39 +448,23 @@ impl Session {
         rows
     }
 
-    /// What the player's limits add to the logits of these rows.
-    fn key_bias(&self, ask: &Ask, rows: &[Range<u32>]) -> Vec<f32> {
+    /// What the player's limits, and what stands on the onset already, add to the logits of these rows.
+    fn key_bias(&self, ask: &Ask, rows: &[Range<u32>], onset: i32) -> Vec<f32> {
+        let below = ask.last_row(onset).filter(|_| self.model.ascends());
         let free = |row: u32, leaps: bool| {
             let (instrument, key) = voice(row);
             let near = leaps || ask.is_near(instrument, key);
-            row == v::REST || ask.prompt.constraints.allows(instrument, key) && near
+            let above = below.is_none_or(|last| row > last);
+            row == v::REST || above && ask.prompt.constraints.allows(instrument, key) && near
         };
         let all = || rows.iter().cloned().flatten();
         let stuck = ask.prompt.leap.is_some() && !all().any(|row| free(row, false));
-        let turns = self.turns(ask);
+        let turns = ask.turns(self.beat());
         let turn = |row: u32| {
             let own = turns.iter().find(|(instrument, _)| row != v::REST && voice(row).0 == *instrument);
             own.map_or(0.0, |(_, gain)| *gain)
         };
         all().map(|row| if free(row, stuck) { turn(row) } else { f32::NEG_INFINITY }).collect()
-    }
-
-    /// What each of several instruments gains for having been silent.
-    #[allow(clippy::cast_precision_loss)] // a window of ticks
-    fn turns(&self, ask: &Ask) -> Vec<(Instrument, f32)> {
-        if ask.legal.len() < 2 || ask.prompt.constraints.balance <= 0.0 {
-            return Vec::new();
-        }
-        let last = |part: Instrument| {
-            let own = |triplet: &&Triplet| {
-                !triplet.control && triplet.note != v::REST && voice(triplet.note).0 == part
-            };
-            ask.window.iter().rev().find(own).map(|triplet| triplet.onset)
-        };
-        let beats = |part: Instrument| {
-            last(part).map_or(f32::INFINITY, |last| (ask.now - last) as f32 / self.beat() as f32)
-        };
-        ask.legal.iter().map(|&part| (part, ask.prompt.constraints.turn(beats(part)))).collect()
     }
 
     /// Draws one of `rows`, which ascend, after `bias` is added to the logits of the first of them.

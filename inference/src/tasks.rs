@@ -169,11 +169,20 @@ fn surprises(model: &Model, window: &[(i32, i32, u32)], first: i32) -> Result<Ve
     let states: Vec<&[f32]> = states.chunks_exact(states.len() / tokens.len()).collect();
     let open = [v::TIME..v::DUR, v::DUR..v::NOTE, v::NOTE..v::REST + 1];
     let nats = |place: usize| {
-        let rows = open[place % 3].clone();
+        let mut rows = open[place % 3].clone();
+        if let Some(last) = chord(window, place / 3).filter(|_| place % 3 == 2 && model.ascends()) {
+            rows = last + 1..v::REST;
+        }
         let share =
             softmax(&model.logits(states[place], rows.clone()))[(tokens[place + 1] - rows.start) as usize];
         -f64::from(share.max(f32::MIN_POSITIVE)).ln()
     };
     let all: Vec<f64> = (0..tokens.len() - 1).map(nats).collect();
     Ok(all.as_chunks::<3>().0.iter().map(|three| three.iter().sum()).collect())
+}
+
+/// The note that one of a window stands above on the same onset.
+fn chord(window: &[(i32, i32, u32)], at: usize) -> Option<u32> {
+    let (last, this) = (window.get(at.checked_sub(1)?)?, window.get(at)?);
+    (last.0 == this.0 && last.2 < this.2).then_some(last.2)
 }
