@@ -250,7 +250,7 @@ impl Ask {
             return;
         }
         let keep = (most * 3 / 4).min(self.window.len() * 3 / 4);
-        self.window.drain(..self.window.len() - keep);
+        self.window = self.from(self.window.len() - keep, most);
         let oldest = self.now - MOST_SPAN * 3 / 4;
         self.window.retain(|triplet| triplet.onset >= oldest);
         let bar = self.bar(model);
@@ -260,8 +260,23 @@ impl Ask {
     /// What the window's tokens will begin with once it has moved on, if that is near.
     pub fn soon(&self, model: &Model) -> Option<Vec<u32>> {
         let most = most(model);
-        let kept = self.window.get(most - most * 3 / 4..).filter(|_| self.window.len() + most / 4 >= most)?;
-        Some(self.tokens_of(kept, bar_line(kept, self.bar(model))?))
+        if self.window.len() + most / 4 < most {
+            return None;
+        }
+        let kept = self.from(most - most * 3 / 4, most);
+        Some(self.tokens_of(&kept, bar_line(&kept, self.bar(model))?))
+    }
+
+    /// The window from a place on. Controls stand ahead of their time: those of what is kept come first, as they do in a window
+    /// that begins there, the last of them where they are many.
+    fn from(&self, place: usize, most: usize) -> Vec<Triplet> {
+        let (gone, kept) = self.window.split_at(place.min(self.window.len()));
+        let begin = kept.iter().find(|triplet| !triplet.control).map_or(self.now, |first| first.onset);
+        let mut all: Vec<Triplet> =
+            gone.iter().copied().filter(|triplet| triplet.control && triplet.onset >= begin).collect();
+        all.drain(..all.len().saturating_sub(most / 8));
+        all.extend(kept);
+        all
     }
 
     /// Ticks of a bar; 1 for a model that has heard none.
@@ -325,6 +340,23 @@ pub fn voice(row: u32) -> (Instrument, Key) {
 mod tests {
     use super::*;
     use crate::Precision;
+
+    #[test]
+    fn a_window_that_moves_on_keeps_what_is_known_of_its_time() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/default.safetensors");
+        let model = Model::load_as(path.as_ref(), Precision::Quick).unwrap();
+        let event = |onset, key| Event { onset, duration: 10, instrument: Instrument(0), key: Key(key) };
+        let history = (0..150).map(|i| event(24 * i, 60)).collect();
+        let controls = (0..150).map(|i| event(24 * i, 40)).collect();
+        let prompt = Prompt { history, controls, start: 3600, end: 4000, ..Prompt::default() };
+        let mut ask = Ask::new(prompt).unwrap();
+        ask.make_room(&model);
+        assert!(ask.window.len() < most(&model));
+        let first = ask.window.iter().find(|triplet| !triplet.control).unwrap().onset;
+        let known: Vec<i32> =
+            ask.window.iter().filter(|triplet| triplet.control).map(|control| control.onset).collect();
+        assert!(known.is_sorted() && known[0] <= first + 24, "from {first} on {known:?} are known");
+    }
 
     #[test]
     fn a_window_that_moves_on_begins_at_a_bar_line_of_the_meter() {

@@ -54,7 +54,7 @@ impl Default for Prompt {
             leap: None,
             constraints: Constraints::default(),
             instruments: None,
-            max_per_onset: 6,
+            max_per_onset: 8,
             sampling: Sampling::default(),
             answer: 0,
         }

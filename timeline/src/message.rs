@@ -245,7 +245,7 @@ impl Default for Settings {
             grid: Grid::AsPlayed,
             range: (Key(0), Key(127)),
             in_key: true,
-            together: 6,
+            together: 8,
             player: Instrument(0),
             answer: None,
             others: [None; 3],

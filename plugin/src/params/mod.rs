@@ -144,7 +144,7 @@ impl ContinuoParams {
             lowest: key("Lowest key", 0),
             highest: key("Highest key", 127),
             in_key: BoolParam::new("Stay in key", true),
-            together: int("Notes together", 6, 1, 12),
+            together: int("Notes together", 8, 1, 12),
             player: program(int("Player's instrument", 0, 0, 128), AS_THE_PLAYER),
             answer_instrument: program(int("Answer instrument", -1, -1, 128), AS_THE_PLAYER),
             channel: int("Answer channel", 1, 1, 16),

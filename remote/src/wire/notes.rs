@@ -106,7 +106,7 @@ impl Default for Notes {
             first_by: None,
             limits: Limits::default(),
             instruments: None,
-            max_per_onset: 6,
+            max_per_onset: 8,
             temperature: 1.0,
             top_p: 0.95,
             seed: 0,

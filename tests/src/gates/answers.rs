@@ -44,7 +44,7 @@ pub fn answers(model: &Arc<Model>, prompts: &[Made]) -> Result<Vec<Vec<Event>>> 
             start: START,
             end: END,
             instruments: None,
-            max_per_onset: 6,
+            max_per_onset: 8,
             sampling: Sampling { temperature: 1.0, top_p: 0.95, seed: 1 },
             answer,
             ..Prompt::default()
