@@ -11,7 +11,7 @@ BARS = 4  # of an answer
 HEARD = (40, 110)  # notes of a prompt, fewest and most
 TRIES = 3  # places in a piece that are tried
 MOST_BAR = 300  # ticks; longer bars are cadenzas and unmeasured music
-FIGURES = ("in the prompt's key", "pitch-class overlap", "onset-grid error, ticks", "notes a second at 120",
+FIGURES = ("in the prompt's key", "pitch-class overlap", "onset-grid error, ticks", "notes a second at 120", "notes an onset",
            "repeated 3-grams", "instruments kept", "notes doubled", "climb, semitones")  # fmt: skip
 CHOSEN = ("in the prompt's key", "pitch-class overlap", "onset-grid error, ticks", "repeated 3-grams")  # shuffling changes these
 
@@ -52,6 +52,7 @@ def passage(corpus, row, rng):
         "piece": corpus.group[row],
         "prompt": rows_of(corpus, heard, first, origin),
         "span": (start - origin, stop - origin),
+        "bar": int(np.diff(bars[1 : BARS + 2]).min()),
         "real": rows_of(corpus, first, last, origin),
     }
 
@@ -59,7 +60,7 @@ def passage(corpus, row, rng):
 def question(one, number):
     """A passage as the engine is asked."""
     start, end = one["span"]
-    return {"history": one["prompt"].tolist(), "start": start, "end": end, "answer": number}
+    return {"history": one["prompt"].tolist(), "start": start, "end": end, "bar": one["bar"], "answer": number}
 
 
 def notes_of(reply):

@@ -83,12 +83,18 @@ def climb(prompt, notes):
     return float(np.median(after[len(after) // 2 :]) - np.median(before)) if len(before) and len(after) else np.nan
 
 
+def voices(notes):
+    """Notes that begin at once, on average."""
+    return len(notes) / len(np.unique(notes[:, 0])) if len(notes) else np.nan
+
+
 def measure(prompt, notes):
     """All of them."""
     return {
         "in the prompt's key": in_key(notes, key_of(prompt)),
         "onset-grid error, ticks": grid_error(notes),
         "notes a second at 120": density(notes),
+        "notes an onset": voices(notes),
         "pitch-class overlap": overlap(prompt, notes),
         "repeated 3-grams": repeated(notes),
         "instruments kept": kept(prompt, notes),
