@@ -1,7 +1,7 @@
 //! A GPT-2: weights that never change, and steps of it over a cache.
 //!
-//! The same weights stand in one of two ways: exact ([`crate::plain`], f32), or as they are played
-//! ([`crate::quick`], small whole numbers on all processors).
+//! The same weights stand in one of three ways: exact ([`crate::plain`], f32), as they are played
+//! ([`crate::quick`], small whole numbers on all processors), or on a graphics processor ([`crate::reference`]).
 
 use std::ops::Range;
 use std::path::Path;
@@ -128,7 +128,7 @@ impl Cache {
 
 impl Model {
     /// A compact file, or a Hugging Face folder: `config.json` with `model.safetensors`, its shards, or
-    /// `pytorch_model.bin`. Exact.
+    /// `pytorch_model.bin`. Exact. [`Error::Read`] if a file cannot be read, [`Error::Checkpoint`] if it is no such model.
     pub fn load(path: &Path) -> Result<Arc<Self>, Error> {
         Self::load_as(path, Precision::Exact)
     }

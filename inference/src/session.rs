@@ -154,6 +154,7 @@ impl Session {
     }
 
     /// Sets the prompt. Tokens that it shares with what the session holds are not computed again.
+    /// [`Error::Prompt`] if the span is empty or starts before tick 0, or a note of the history does.
     pub fn begin(&mut self, prompt: Prompt) -> Result<(), Error> {
         if prompt.end <= prompt.start || prompt.start < 0 {
             return Err(Error::Prompt(format!(
@@ -175,7 +176,7 @@ impl Session {
         Ok(())
     }
 
-    /// The next note, or `None` when the answer is complete.
+    /// The next note, or `None` when the answer is complete. [`Error::NotFinite`] if the weights are damaged.
     pub fn next_note(&mut self) -> Result<Option<Event>, Error> {
         let model = Arc::clone(&self.model);
         loop {

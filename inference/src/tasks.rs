@@ -83,6 +83,7 @@ pub fn mean(states: &[f32], width: usize) -> Vec<f32> {
 
 /// A vector for the start of a piece: the mean of the hidden states of `layer` over as many tokens as the
 /// model takes, without a first token. Layers are numbered as in [`Model::hidden`], negative ones from the end.
+/// [`Error::Prompt`] if there are no tokens, or no such layer.
 pub fn embed(model: &Model, tokens: &[u32], layer: i64) -> Result<Vec<f32>, Error> {
     let tokens = &tokens[..tokens.len().min(model.positions())];
     let layers = model.hidden(tokens);

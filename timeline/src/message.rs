@@ -182,7 +182,7 @@ impl Mode {
 /// The parameters that the worker needs, as they stood at a grid point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// Off or Respond.
+    /// What it does with what it hears.
     pub mode: Mode,
     /// How the end of a phrase is noticed.
     pub trigger: Trigger,

@@ -70,7 +70,7 @@ fn import(from: &str, to: &str, wrong: &mut Vec<String>) {
     }
 }
 
-// Tracked files and new ones that are not ignored.
+// All sources but those in `target` and in hidden folders.
 fn sources() -> Result<Vec<PathBuf>> {
     fn walk(at: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
         for entry in std::fs::read_dir(at)? {

@@ -41,7 +41,7 @@ pub struct Shelved {
 }
 
 impl Shelf {
-    /// The user's: `continuo/weights` among the caches, or what `CONTINUO_CACHE` names; none if that is empty, or if there
+    /// The user's: `continuo/weights` among the caches, or `weights` in the folder that `CONTINUO_CACHE` names; none if that is empty, or if there
     /// is no home.
     pub fn usual() -> Self {
         let folder = match std::env::var_os("CONTINUO_CACHE") {

@@ -72,7 +72,8 @@ fn reply(model: &Model, session: &mut Session, asked: Asked) -> Result<Value> {
             let history = events(&history);
             let (temperature, top_p) = (temperature.unwrap_or(1.0), top_p.unwrap_or(0.95));
             let sampling = Sampling { temperature, top_p, seed: 1 };
-            let prompt = Prompt { history, start, end, instruments, sampling, answer, bar, ..Prompt::default() };
+            let prompt =
+                Prompt { history, start, end, instruments, sampling, answer, bar, ..Prompt::default() };
             let rows = |e: Event| (e.onset, e.duration, e.instrument.0, e.key.0);
             let notes = tasks::answer(session, prompt, |_| ControlFlow::Continue(()))?;
             Ok(json!({ "answer": notes.into_iter().map(rows).collect::<Vec<Row>>() }))
