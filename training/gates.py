@@ -38,7 +38,7 @@ def judge(options):
         "answers": continuations,
         "int8": int8 if options.reference else lambda: "no --reference",
         "retrieval": lambda: retrieval.retrieval(corpus, notes, model, options.queries),
-        "anticipation": lambda: likelihood.ahead(corpus, notes, model, min(64, options.windows)),
+        "anticipation": lambda: likelihood.ahead(corpus, notes, model, min(192, options.windows)),
         "loops": lambda: answers.loops(options.model, ask),
     }
     result = {}

@@ -1,7 +1,8 @@
 """An interpolated Markov model of the same triplets in the same time frame: what a model must beat.
 
 Each slot is predicted from up to three events back (with the place in the beat), shorter contexts mixed in by Witten and Bell's
-rule. Counts are sorted arrays of 48 bits of context hash and 16 bits of symbol.
+rule. Counts are sorted arrays of 48 bits of context hash and 16 bits of symbol. What cannot stand - notes at or below the last
+one of the same onset - is closed to it as it is to the model: what it gives to such notes is shared out among the others.
 """
 
 import numpy as np
@@ -78,11 +79,22 @@ class Table:
         self.contexts, self.kinds = runs(self.pairs >> SYMBOL)
         begin = np.cumsum(self.kinds) - self.kinds
         self.total = np.add.reduceat(self.counts, begin)
+        self.below = np.concatenate([[0], np.cumsum(self.counts)])
 
     def mixed(self, context, symbol, shorter):
         """The probabilities with the shorter context's mixed in."""
         context = context >> SYMBOL
         count = look_up(self.pairs, self.counts, (context << SYMBOL) | symbol.astype(np.uint64))
+        total = look_up(self.contexts, self.total, context)
+        kinds = look_up(self.contexts, self.kinds, context)
+        return np.where(total > 0, (count + kinds * shorter) / np.maximum(total + kinds, 1), shorter)
+
+    def mixed_above(self, context, last, shorter):
+        """The same of all notes above `last` together."""
+        context = context >> SYMBOL
+        low = np.searchsorted(self.pairs, (context << SYMBOL) | (last + 1).astype(np.uint64))
+        high = np.searchsorted(self.pairs, (context << SYMBOL) | np.uint64(v.NOTES))
+        count = self.below[high] - self.below[low]
         total = look_up(self.contexts, self.total, context)
         kinds = look_up(self.contexts, self.kinds, context)
         return np.where(total > 0, (count + kinds * shorter) / np.maximum(total + kinds, 1), shorter)
@@ -117,8 +129,22 @@ class Markov:
             chance = np.full(int(real.sum()), 1 / SIZES[slot], dtype=np.float64)
             for order, table in zip(orders, self.tables[slot], strict=True):
                 chance = table.mixed(context(known, order), known[slot], chance)
+            if slot == "note":
+                chance = self.among_the_open(known, chance)
             out[..., at][real] = -np.log(chance)
         return out
+
+    def among_the_open(self, known, chance):
+        """The probabilities of notes given that, on the onset of the note before, they stand above it."""
+        last = known["n1"] - v.NOTE
+        chord = (known["d0"] == 0) & (last >= 0) & (last < v.NOTES) & (known["note"] > last) & (known["note"] < v.NOTES)
+        known = {name: column[chord] for name, column in known.items()}
+        open_ = (v.NOTES - 1 - last[chord]) / SIZES["note"]
+        for order, table in zip(ORDERS["note"], self.tables["note"], strict=True):
+            open_ = table.mixed_above(context(known, order), last[chord], open_)
+        chance = chance.copy()
+        chance[chord] /= open_
+        return chance
 
 
 def context(known, order):
