@@ -205,6 +205,15 @@ def places(chosen, count):
     return place
 
 
+def attention(q, k, value):
+    """Causal attention of (batch, heads, length, head); written out for PyTorch before 2.0, which Debian has."""
+    if hasattr(F, "scaled_dot_product_attention"):
+        return F.scaled_dot_product_attention(q, k, value, is_causal=True)
+    ahead = torch.ones(q.shape[-2], q.shape[-2], dtype=torch.bool, device=q.device).triu(1)
+    scores = (q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])).masked_fill(ahead, -torch.inf)
+    return scores.softmax(-1) @ value
+
+
 class Block(nn.Module):
     """One pre-norm transformer block."""
 
@@ -220,13 +229,11 @@ class Block(nn.Module):
         for layer in (self.attn_proj, self.mlp_proj):
             layer.weight.data /= math.sqrt(2 * shape.n_layer)
 
-    def forward(self, x, past=None):
+    def forward(self, x):
         batch, length, d = x.shape
         qkv = self.c_attn(self.ln_1(x)).view(batch, length, 3, self.heads, d // self.heads)
         q, k, value = qkv.permute(2, 0, 3, 1, 4)  # each (batch, heads, length, head)
-        if past is not None:
-            k, value = past.append(k, value)
-        y = F.scaled_dot_product_attention(q, k, value, is_causal=length > 1)
+        y = attention(q, k, value)
         x = x + self.attn_proj(y.transpose(1, 2).reshape(batch, length, d))
         hidden = F.gelu(self.c_fc(self.ln_2(x)), approximate="tanh")
         return x + self.mlp_proj(hidden)

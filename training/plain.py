@@ -5,6 +5,7 @@ import torch.nn.functional as F
 
 from . import export
 from . import vocabulary as v
+from .model import attention, before, falls
 
 
 class Plain:
@@ -36,7 +37,7 @@ class Plain:
         for n in range(self.layers):
             q, k, value = self.linear(self.norm(x, f"h.{n}.ln_1"), f"h.{n}.attn.c_attn").chunk(3, -1)
             q, k, value = (y.unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in (q, k, value))
-            y = F.scaled_dot_product_attention(q, k, value, is_causal=True)
+            y = attention(q, k, value)
             x = x + self.linear(y.transpose(1, 2).flatten(2), f"h.{n}.attn.c_proj")
             hidden = self.linear(self.norm(x, f"h.{n}.ln_2"), f"h.{n}.mlp.c_fc")
             x = x + self.linear(F.gelu(hidden, approximate="tanh"), f"h.{n}.mlp.c_proj")
@@ -46,8 +47,6 @@ class Plain:
     @torch.no_grad()
     def nats(self, tokens, is_event):
         """Nats of each slot of each triplet (batch, triplets, 3), over the legal rows; zero where nothing is predicted."""
-        from .model import before, falls
-
         hidden = self.layers_of(tokens[:, :-1])[-1].unflatten(1, (-1, 3))
         triplets = tokens[:, 1:].unflatten(1, (-1, 3))
         (now, last), table = before(triplets), self.weights["wte.weight"]

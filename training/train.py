@@ -37,6 +37,8 @@ SHARES = {
 }
 AT_A_BAR = 0.6  # share of the windows that start with a bar's first note
 AT_THE_END = 0.08  # share of the windows that a piece ends in
+RECENT = int(torch.__version__.split(".")[0]) >= 2  # Debian's PyTorch may be older
+FUSED = {"fused": True} if RECENT else {}
 HOLD = 0.55  # share of the run at the full learning rate; then it falls to zero
 
 
@@ -79,7 +81,7 @@ def optimizers(model, rate):
     matrices = [p for p in model.blocks.parameters() if p.ndim == 2]
     chosen = {id(p) for p in matrices}
     rest = [p for p in model.parameters() if id(p) not in chosen]
-    adam = torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    adam = torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.01, **FUSED)
     return [Muon(matrices, lr=rate * 8), adam]
 
 
@@ -157,12 +159,13 @@ class Run:
         return {"asked": asked, "began": time.time(), "step": self.step}
 
     def load(self, path):
-        state = torch.load(path, map_location=self.options.device, weights_only=True)
+        # A run's own file; older versions cannot read its numbers as weights alone.
+        state = torch.load(path, map_location=self.options.device, weights_only=RECENT)
         self.model.load_state_dict(state["model"])
         self.average.weights = state["average"]
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
-        self.optimizers[1].param_groups[0].update(fused=True, foreach=False)
+        self.optimizers[1].param_groups[0].update({**FUSED, "foreach": False})
         self.step, self.seconds, self.events = state["step"], state["seconds"], state["events"]
         before, self.leg = state.get("leg"), self.new_leg()
         if before and before["asked"] == self.leg["asked"]:

@@ -43,6 +43,15 @@ pub fn python() -> PathBuf {
     root().join(".venv/bin/python")
 }
 
+/// A Python that has all of these modules: the project's, or the system's (which need not be the first on the path).
+pub fn python_with(modules: &[&str]) -> Option<PathBuf> {
+    let import = format!("import {}", modules.join(", "));
+    let has = |python: &PathBuf| {
+        Command::new(python).args(["-c", &import]).output().is_ok_and(|out| out.status.success())
+    };
+    [python(), PathBuf::from("python3"), PathBuf::from("/usr/bin/python3")].into_iter().find(has)
+}
+
 /// Whether the project's Python has a module.
 pub fn module(name: &str) -> bool {
     Command::new(python()).args(["-c", &format!("import {name}")]).output().is_ok_and(|o| o.status.success())

@@ -8,12 +8,13 @@ use continuo_tests::require;
 #[test]
 fn a_tiny_model_is_trained_exported_and_judged() {
     let test = "a_tiny_model_is_trained_exported_and_judged";
-    let there = require::module("torch") && require::module("numpy");
-    if !require::have(test, "training", there, "cargo xtask doctor --install training") {
+    let python = require::python_with(&["torch", "numpy"]);
+    if !require::have(test, "training", python.is_some(), "cargo xtask doctor --install training") {
         return;
     }
+    let Some(python) = python else { return };
     let began = Instant::now();
-    let mut tiny = Command::new(require::python());
+    let mut tiny = Command::new(python);
     tiny.args(["-m", "training.tiny", "--engine", env!("CARGO_BIN_EXE_passages")]);
     let out = tiny.current_dir(require::root()).output().expect("python starts");
     let (said, errors) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));

@@ -14,6 +14,8 @@ enum Need {
     Library(&'static str, &'static str),
     /// A Python module in `.venv`, and its package.
     Module(&'static str, &'static str),
+    /// A Python module in `.venv` or of the system, and its Debian package.
+    Either(&'static str, &'static str),
     /// A program in `.venv`, and its Python package.
     Script(&'static str, &'static str),
 }
@@ -25,7 +27,7 @@ struct Part {
     needs: &'static [Need],
 }
 
-use Need::{Library, Module, Program, Script};
+use Need::{Either, Library, Module, Program, Script};
 
 const PARTS: &[Part] = &[
     Part {
@@ -78,10 +80,10 @@ const PARTS: &[Part] = &[
         what: "train and judge a model",
         needs: &[
             Program("python3", "python3-venv"),
-            Module("torch", "torch"),
-            Module("numpy", "numpy"),
-            Module("matplotlib", "matplotlib"),
-            Module("mido", "mido"),
+            Either("torch", "python3-torch"),
+            Either("numpy", "python3-numpy"),
+            Either("matplotlib", "python3-matplotlib"),
+            Either("mido", "python3-mido"),
         ],
     },
     Part {
@@ -203,13 +205,13 @@ fn venv_works() -> bool {
 impl Need {
     fn name(&self) -> &'static str {
         match self {
-            Program(name, _) | Library(name, _) | Module(name, _) | Script(name, _) => name,
+            Program(name, _) | Library(name, _) | Module(name, _) | Either(name, _) | Script(name, _) => name,
         }
     }
 
     fn debian(&self) -> Option<&'static str> {
         match self {
-            Program(_, package) | Library(_, package) => Some(package),
+            Program(_, package) | Library(_, package) | Either(_, package) => Some(package),
             Module(..) | Script(..) => None,
         }
     }
@@ -229,7 +231,15 @@ impl Need {
             }
             Library(..) => true,
             Script(name, _) => python().with_file_name(name).exists(),
-            Module(name, _) => works(&python().to_string_lossy(), &["-c", &format!("import {name}")]),
+            Module(name, _) => imports(&python().to_string_lossy(), name),
+            Either(name, _) => {
+                let pythons = [python(), "python3".into(), "/usr/bin/python3".into()];
+                pythons.iter().any(|python| imports(&python.to_string_lossy(), name))
+            }
         }
     }
+}
+
+fn imports(python: &str, module: &str) -> bool {
+    works(python, &["-c", &format!("import {module}")])
 }
