@@ -26,6 +26,7 @@ pub fn listen() -> Result<()> {
         compared(&folder, name)?;
         write!(page, "{}", entry(name))?;
     }
+    must(tool("listen").arg("--count").arg(&folder))?;
     let index = folder.join("index.html");
     std::fs::write(&index, page).with_context(|| index.display().to_string())?;
     println!("{}", index.display());

@@ -1,5 +1,6 @@
 //! Phrases for the listening page, eight bars each. `listen FOLDER` writes each as NAME.mid, and what really follows behind it
-//! as NAME-real.mid; `listen --shuffle ANSWERED.mid OUT.mid` deals the notes of an answer out anew.
+//! as NAME-real.mid; `listen --shuffle ANSWERED.mid OUT.mid` deals the notes of an answer out anew; `listen --count FOLDER` prints
+//! what can be counted in a page that was made.
 //!
 //! Nine are passages of music that the default model was not trained on (`tests/excerpts`); three are made up by rule, in
 //! styles that such music lacks, and "really" is the rule's own there.
@@ -80,7 +81,8 @@ fn main() -> Result<()> {
     match words.as_slice() {
         [folder] => phrases(Path::new(folder)),
         [flag, answered, out] if flag == "--shuffle" => shuffle(Path::new(answered), Path::new(out)),
-        _ => bail!("usage: listen FOLDER, or listen --shuffle ANSWERED.mid OUT.mid"),
+        [flag, folder] if flag == "--count" => count(Path::new(folder)),
+        _ => bail!("usage: listen FOLDER, listen --shuffle ANSWERED.mid OUT.mid, or listen --count FOLDER"),
     }
 }
 
@@ -116,4 +118,72 @@ fn shuffle(answered: &Path, out: &Path) -> Result<()> {
     let until = from + from / 2; // four bars
     whole.notes.extend(dealt(&answer, from, until, i64::from(SCORE_TICKS) / 4));
     whole.write(out)
+}
+
+const COLUMNS: &str = "\
+| | | notes a bar | notes an onset | mean key by bar | pitch classes of the phrase |
+|---|---|---|---|---|---|";
+
+/// A table: the phrase, and each of the three that follow it.
+fn count(folder: &Path) -> Result<()> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)?
+        .filter_map(|entry| {
+            entry.ok()?.file_name().into_string().ok()?.strip_suffix("-real.mid").map(Into::into)
+        })
+        .collect();
+    names.sort();
+    println!("{COLUMNS}");
+    for name in names {
+        let phrase = Passage::read(&folder.join(format!("{name}.mid")))?;
+        let heard = classes(&phrase.notes);
+        println!("{}", row(&name, "phrase", &phrase, (0, 8), heard));
+        for (end, what) in [("real", "real"), ("answered", "model"), ("shuffled", "shuffled")] {
+            let whole = Passage::read(&folder.join(format!("{name}-{end}.mid")))?;
+            println!("{}", row("", what, &whole, (8, 12), heard));
+        }
+    }
+    Ok(())
+}
+
+fn row(name: &str, what: &str, passage: &Passage, (from, to): (i64, i64), heard: [bool; 12]) -> String {
+    let bar = passage.end() / 8;
+    let of = |bars: std::ops::Range<i64>| -> Vec<Compound> {
+        let inside = |note: &&Compound| (bars.start * bar..bars.end * bar).contains(&note.onset);
+        passage.notes.iter().filter(inside).copied().collect()
+    };
+    let all = of(from..to);
+    let mut onsets: Vec<i64> = all.iter().map(|note| note.onset).collect();
+    onsets.dedup();
+    let pitched: Vec<&Compound> = all.iter().filter(|note| is_pitched(note)).collect();
+    let known = pitched.iter().filter(|note| heard[usize::from(note.key % 12)]).count();
+    let share = |part: usize, whole: usize| match whole {
+        0 => "-".to_owned(),
+        whole => format!("{:.2}", part as f64 / whole as f64),
+    };
+    let keys = (from..to).map(|at| mean_key(&of(at..at + 1))).collect::<Vec<_>>().join(" ");
+    format!(
+        "| {name} | {what} | {} | {} | {keys} | {} |",
+        share(all.len(), (to - from) as usize),
+        share(all.len(), onsets.len()),
+        share(known, pitched.len())
+    )
+}
+
+fn is_pitched(note: &Compound) -> bool {
+    note.instrument != Instrument::DRUMS.0
+}
+
+fn classes(notes: &[Compound]) -> [bool; 12] {
+    let mut heard = [false; 12];
+    notes.iter().filter(|note| is_pitched(note)).for_each(|note| heard[usize::from(note.key % 12)] = true);
+    heard
+}
+
+fn mean_key(notes: &[Compound]) -> String {
+    let keys: Vec<f64> =
+        notes.iter().filter(|note| is_pitched(note)).map(|note| f64::from(note.key)).collect();
+    match keys.len() {
+        0 => "-".into(),
+        count => format!("{:.0}", keys.iter().sum::<f64>() / count as f64),
+    }
 }
