@@ -27,9 +27,8 @@ const REMEMBERED: usize = 256;
 /// Most chords that are told one by one, and degrees of a progression that does not repeat.
 const CHORDS: usize = 512;
 const DEGREES: usize = 64;
-/// Most notes and bars of a file that is looked at: each bar is compared with each.
+/// Most notes of a file that is looked at.
 const NOTES: usize = 100_000;
-const BARS: usize = facts::BARS;
 
 /// What was told about files, by their hash; the oldest go.
 #[derive(Default)]
@@ -139,10 +138,6 @@ fn found(hash: &str, bytes: Vec<u8>, life: &Life) -> Result<Analyzed, Failure> {
         return Err(wrong(format!("the file has {count} notes, and may have {NOTES}; send less of it")));
     }
     let piece = Piece::new(&song.notes, &song.meters);
-    let bars = piece.bars.len();
-    if bars > BARS {
-        return Err(wrong(format!("the file has {bars} bars, and may have {BARS}; send less of it")));
-    }
     let metadata = facts::facts(&song, &song.notes);
     life.check()?;
     let structure = structure(&piece);

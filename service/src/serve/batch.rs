@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
-use continuo_remote::wire::{Batch, BatchResult, BatchResults, Operation, Predict, Prediction, Problem};
+use continuo_remote::wire::{Batch, BatchResult, BatchResults, Predict, Prediction, Problem};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -59,7 +59,7 @@ pub async fn batch(
 
 async fn one(service: &Arc<Service>, caller: &Caller, place: usize, operation: Value) -> BatchResult {
     let id = operation.get("id").and_then(Value::as_str).map_or_else(|| place.to_string(), String::from);
-    let made = match parsed(operation.to_string().as_bytes()).and_then(request) {
+    let made = match request(operation) {
         Ok(request) => answered(service, caller, request).await,
         Err(failure) => Err(service.count(failure)),
     };
@@ -67,13 +67,22 @@ async fn one(service: &Arc<Service>, caller: &Caller, place: usize, operation: V
 }
 
 /// The request of an operation, with what stands in `params`.
-fn request(operation: Operation) -> Result<Predict, Failure> {
-    let Some(params) = operation.params else { return Ok(operation.request) };
-    let mut whole = serde_json::to_value(&operation.request).map_err(|_| defect())?;
-    if let Value::Object(fields) = &mut whole {
-        fields.extend(params);
+fn request(mut operation: Value) -> Result<Predict, Failure> {
+    let wrong = |name: &str, what: &str| {
+        Failure::faulty(vec![fault(&[name], format!("{name} is no {what}"), "type_error")])
+    };
+    if let Value::Object(fields) = &mut operation {
+        match fields.remove("id") {
+            None | Some(Value::Null | Value::String(_)) => {}
+            Some(_) => return Err(wrong("id", "text")),
+        }
+        match fields.remove("params") {
+            None | Some(Value::Null) => {}
+            Some(Value::Object(params)) => fields.extend(params),
+            Some(_) => return Err(wrong("params", "object")),
+        }
     }
-    parsed(whole.to_string().as_bytes())
+    parsed(operation.to_string().as_bytes())
 }
 
 fn shown(id: String, made: Result<Prediction, Failure>, request_id: &str) -> BatchResult {

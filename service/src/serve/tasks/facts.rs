@@ -8,9 +8,6 @@ use continuo_timeline::{Beats, Note};
 use super::gm;
 use crate::song::Song;
 
-/// Most bars of a piece whose form is looked for: each is compared with each.
-pub const BARS: usize = 2000;
-
 /// Facts about `notes` in the tempo and meter of `song`.
 pub fn facts(song: &Song, notes: &[Note]) -> Facts {
     let first = notes.first().map_or(Beats(0.0), |note| note.at);
@@ -31,7 +28,7 @@ pub fn facts(song: &Song, notes: &[Note]) -> Facts {
         note_density: Some(density(notes.len(), seconds - song.seconds(first)).into()),
         pitch_range: range(notes),
         energy_profile: energy(song, notes),
-        structure: structure(song, notes),
+        structure: Some(structure(song, notes)),
     }
 }
 
@@ -94,15 +91,10 @@ fn energy(song: &Song, notes: &[Note]) -> Option<Energy> {
     Some(Energy { start: of(0), peak, end: of(3) })
 }
 
-/// Sections, unless there are so many bars that to compare them all would take too long.
-fn structure(song: &Song, notes: &[Note]) -> Option<Structure> {
-    let piece = Piece::new(notes, &song.meters);
-    if piece.bars.len() > BARS {
-        return None;
-    }
-    let sections = form::sections(&piece);
+fn structure(song: &Song, notes: &[Note]) -> Structure {
+    let sections = form::sections(&Piece::new(notes, &song.meters));
     let letters = sections.iter().map(|one| one.letter + 1).max().unwrap_or(0);
-    Some(Structure { sections: sections.len() as u64, has_repetition: letters < sections.len() })
+    Structure { sections: sections.len() as u64, has_repetition: letters < sections.len() }
 }
 
 fn range(notes: &[Note]) -> Option<PitchRange> {
