@@ -136,12 +136,16 @@ impl Client {
             response.text().await.map_err(|error| self.link.away(&error))
         })?;
         let strange = |why: String| Error::Strange { address: self.link.address.clone(), why };
-        let first = text.lines().next().unwrap_or("");
-        match serde_json::from_str(first).map_err(|error| strange(error.to_string()))? {
-            NoteLine::Start { model, ticks_per_beat } => Ok((model, ticks_per_beat)),
-            NoteLine::Failed { message } => Err(strange(message)),
-            other => Err(strange(format!("it began with {other:?}"))),
+        for line in text.lines() {
+            match serde_json::from_str(line).map_err(|error| strange(error.to_string()))? {
+                // It waits for its turn, or loads its model.
+                NoteLine::Waiting => {}
+                NoteLine::Start { model, ticks_per_beat } => return Ok((model, ticks_per_beat)),
+                NoteLine::Failed { message } => return Err(strange(message)),
+                other => return Err(strange(format!("it began with {other:?}"))),
+            }
         }
+        Err(strange("it ended before it began".into()))
     }
 
     /// Where requests go.

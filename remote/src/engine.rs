@@ -198,7 +198,7 @@ async fn introduced(link: &Link) -> Result<State, Error> {
     while let Some(piece) = response.chunk().await.map_err(|error| link.away(&error))? {
         lines.push(&piece);
         while let Some(line) = lines.next_line() {
-            match serde_json::from_slice(&line).map_err(|error| strange(link, &error))? {
+            match serde_json::from_slice(&line).map_err(|error| strange(link, error))? {
                 NoteLine::Start { model, ticks_per_beat } => {
                     return Ok(State::Ready { model, ticks_per_beat, ms_per_token: 0.0 });
                 }
@@ -208,12 +208,18 @@ async fn introduced(link: &Link) -> Result<State, Error> {
                 _ => {}
             }
         }
+        ended(link, &lines)?;
     }
     Err(Error::Away { address: link.address().into(), why: "the connection ended early".into() })
 }
 
-fn strange(link: &Link, error: &serde_json::Error) -> Error {
-    Error::Strange { address: link.address().into(), why: error.to_string() }
+fn strange(link: &Link, why: impl ToString) -> Error {
+    Error::Strange { address: link.address().into(), why: why.to_string() }
+}
+
+/// Refuses a line that does not end.
+fn ended(link: &Link, lines: &Lines) -> Result<(), Error> {
+    if lines.is_endless() { Err(strange(link, "it sends a line without end")) } else { Ok(()) }
 }
 
 /// How a try ended.
@@ -270,9 +276,10 @@ impl Run {
 
     async fn attempt(&mut self) -> End {
         let request = self.link.request(Method::POST, "/v1/notes").json(&self.prompt);
-        match self.link.send(request).await {
-            Ok(response) => self.read(response).await.unwrap_or_else(End::Broken),
-            Err(error) => End::Broken(error),
+        match timeout(SILENCE, self.link.send(request)).await {
+            Ok(Ok(response)) => self.read(response).await.unwrap_or_else(End::Broken),
+            Ok(Err(error)) => End::Broken(error),
+            Err(_) => End::Broken(self.silent()),
         }
     }
 
@@ -289,12 +296,13 @@ impl Run {
                     return Ok(end);
                 }
             }
+            ended(&self.link, &lines)?;
         }
     }
 
     /// Takes a line; `notes` counts those of this connection.
     fn line(&mut self, line: &[u8], notes: &mut usize) -> Result<Option<End>, Error> {
-        match serde_json::from_slice::<NoteLine>(line).map_err(|error| strange(&self.link, &error))? {
+        match serde_json::from_slice::<NoteLine>(line).map_err(|error| strange(&self.link, error))? {
             NoteLine::Waiting => return Ok(None),
             NoteLine::Start { model, ticks_per_beat } => {
                 let ms_per_token = self.pace;
@@ -306,7 +314,9 @@ impl Run {
                 *notes += 1;
                 if *notes > self.given {
                     self.given = *notes;
-                    let _ = self.say.send(Step::Note(event(&note)));
+                    let event =
+                        event(&note).ok_or_else(|| strange(&self.link, format!("it says {note:?}")))?;
+                    let _ = self.say.send(Step::Note(event));
                 }
                 return Ok(None);
             }
@@ -333,11 +343,13 @@ impl Run {
     }
 }
 
-fn event(note: &WireNote) -> Event {
-    Event {
+/// A note of the wire, if it is one.
+fn event(note: &WireNote) -> Option<Event> {
+    let sound = note.onset >= 0 && note.duration >= 0 && note.instrument <= 128 && note.key <= 127;
+    sound.then_some(Event {
         onset: note.onset,
         duration: note.duration,
         instrument: Instrument(note.instrument),
         key: Key(note.key),
-    }
+    })
 }

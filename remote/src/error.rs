@@ -1,6 +1,6 @@
 //! What can go wrong between a client and the service.
 
-use crate::wire::Problem;
+use crate::wire::{Problem, ProblemKind};
 
 /// Errors of this crate.
 #[allow(missing_docs)] // the messages say what the fields are
@@ -25,6 +25,12 @@ impl Error {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Away { .. } => true,
+            // A model that is not here will not come, unless it is said when.
+            Self::Refused { problem, retry_after: None, .. }
+                if problem.error == ProblemKind::ModelUnavailable =>
+            {
+                false
+            }
             Self::Refused { status, .. } => matches!(status, 408 | 429 | 502 | 503 | 504),
             Self::Address { .. } | Self::Strange { .. } => false,
         }

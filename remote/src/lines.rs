@@ -1,5 +1,8 @@
 //! Lines out of pieces that end anywhere.
 
+/// Longest line, in bytes. Those of the service have a hundred or two.
+const LONGEST: usize = 1 << 20;
+
 /// What came and is not yet a line.
 #[derive(Default)]
 pub struct Lines {
@@ -12,6 +15,11 @@ impl Lines {
     /// Another piece.
     pub fn push(&mut self, piece: &[u8]) {
         self.kept.extend_from_slice(piece);
+    }
+
+    /// Whether a line goes on for longer than any that is meant. Asked when whole lines are taken.
+    pub fn is_endless(&self) -> bool {
+        self.kept.len() > LONGEST
     }
 
     /// The next whole line, without its end.
@@ -34,6 +42,15 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::Lines;
+
+    #[test]
+    fn a_line_without_end_is_seen() {
+        let mut lines = Lines::default();
+        lines.push(&vec![b'x'; 1 << 20]);
+        assert!(lines.next_line().is_none() && !lines.is_endless());
+        lines.push(b"x");
+        assert!(lines.is_endless());
+    }
 
     #[test]
     fn lines_are_whole_wherever_pieces_end() {

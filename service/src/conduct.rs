@@ -1,6 +1,6 @@
 //! Tempos and time signatures of a MIDI file, from some place on replaced by others.
 
-use continuo_timeline::{Bpm, Meter};
+use continuo_timeline::{Beats, Bpm, Meter};
 use midly::{MetaMessage, Track, TrackEvent, TrackEventKind};
 
 /// A tempo as a file says it: whole microseconds a quarter note.
@@ -38,4 +38,18 @@ pub fn conduct<'a>(track: &mut Track<'a>, from: u32, changes: &[(u32, MetaMessag
         now = at;
         TrackEvent { delta, kind }
     }));
+}
+
+/// A track of tempos and time signatures; `tick` says where a beat is.
+pub fn changes(
+    tempos: &[(Beats, Bpm)],
+    meters: &[(Beats, Meter)],
+    tick: impl Fn(Beats) -> u32,
+) -> Track<'static> {
+    let mut events: Vec<(u32, MetaMessage<'static>)> = Vec::new();
+    events.extend(tempos.iter().map(|&(at, bpm)| (tick(at), tempo(bpm))));
+    events.extend(meters.iter().map(|&(at, kind)| (tick(at), meter(kind))));
+    let mut track = Track::new();
+    conduct(&mut track, 0, &events);
+    track
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use midly::{MidiMessage, Track, TrackEvent, TrackEventKind};
+use midly::{MetaMessage, MidiMessage, Track, TrackEvent, TrackEventKind};
 
 /// Takes notes out of `track` where `stays` says no to their onset in ticks of the file, channel and key.
 pub fn cut(track: &mut Track<'_>, mut stays: impl FnMut(u64, u8, u8) -> bool) {
@@ -47,16 +47,27 @@ fn thin(track: &mut Track<'_>, mut stays: impl FnMut(u64, u8, MidiMessage) -> bo
 /// The pedal's controller.
 const PEDAL: u8 = 64;
 
-/// Takes what channels are told at tick `to` or later out of `track`, but for the ends of notes that began
-/// before it; a pedal that is down then goes up.
-pub fn head(track: &mut Track<'_>, to: u64) {
+/// Takes what is said at tick `to` or later out of `track`, but for the ends of notes that began before it, and tempos
+/// and time signatures up to `until`; a pedal that is down then goes up. The track ends with the last that stays.
+pub fn head(track: &mut Track<'_>, to: u64, until: u64) {
     let mut open: HashMap<(u8, u8), u32> = HashMap::new();
     let mut down = [false; 16];
     let mut kept: Vec<(u64, TrackEventKind<'_>)> = Vec::new();
-    let mut tick = 0_u64;
+    let (mut tick, mut end) = (0_u64, None);
     for event in track.iter() {
         tick += u64::from(event.delta.as_int());
-        if stays(event.kind, tick < to, &mut open, &mut down) {
+        let stays = match event.kind {
+            TrackEventKind::Meta(MetaMessage::EndOfTrack) => {
+                end = Some(tick.min(to));
+                false
+            }
+            TrackEventKind::Meta(MetaMessage::Tempo(_) | MetaMessage::TimeSignature(..)) => tick <= until,
+            TrackEventKind::Midi { channel, message } => {
+                stays((channel.as_int(), message), tick < to, &mut open, &mut down)
+            }
+            _ => tick < to,
+        };
+        if stays {
             kept.push((tick, event.kind));
         }
     }
@@ -66,6 +77,8 @@ pub fn head(track: &mut Track<'_>, to: u64) {
         (to, TrackEventKind::Midi { channel: channel.into(), message })
     });
     kept.splice(at..at, lifted.collect::<Vec<_>>());
+    let last = kept.last().map_or(0, |(last, _)| *last);
+    kept.extend(end.map(|end| (end.max(last), TrackEventKind::Meta(MetaMessage::EndOfTrack))));
     let mut now = 0;
     *track = kept
         .into_iter()
@@ -78,13 +91,11 @@ pub fn head(track: &mut Track<'_>, to: u64) {
 }
 
 fn stays(
-    kind: TrackEventKind<'_>,
+    (channel, message): (u8, MidiMessage),
     early: bool,
     open: &mut HashMap<(u8, u8), u32>,
     down: &mut [bool; 16],
 ) -> bool {
-    let TrackEventKind::Midi { channel, message } = kind else { return true };
-    let channel = channel.as_int();
     match message {
         MidiMessage::NoteOn { key, vel } if vel.as_int() > 0 => {
             if early {

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::conduct::{conduct, meter, tempo};
+use crate::conduct::{changes, conduct, meter, tempo};
 use crate::cut::{cut, head, silence};
 use continuo_inference::compound::to_score;
 use continuo_timeline::{Beats, Bpm, Channel, Instrument, Key, Meter, Note, Velocity};
@@ -56,6 +56,8 @@ pub struct Song {
     pub tempos: Vec<(Beats, Bpm)>,
     /// Time signatures, the same way.
     pub meters: Vec<(Beats, Meter)>,
+    /// Seconds that have passed at each of `tempos`.
+    passed: Vec<f64>,
     /// Ticks a quarter note of the file.
     division: u16,
     /// The bytes as they came, so that writing loses nothing.
@@ -107,7 +109,8 @@ impl Song {
             return Err(SongError::Long { path: path.into(), beats: reader.last.0, most });
         }
         let (notes, tempos, meters) = reader.finish();
-        Ok(Self { notes, tempos, meters, division, bytes })
+        let passed = passed(&tempos);
+        Ok(Self { notes, tempos, meters, passed, division, bytes })
     }
 
     /// Where the last note ends.
@@ -145,33 +148,30 @@ impl Song {
 
     /// Seconds from the start of the song to `at`.
     pub fn seconds(&self, at: Beats) -> f64 {
-        let mut seconds = 0.0;
-        for (index, &(from, tempo)) in self.tempos.iter().enumerate() {
-            if from.0 >= at.0 {
-                break;
-            }
-            let until = self.tempos.get(index + 1).map_or(at.0, |(next, _)| next.0.min(at.0));
-            seconds += (until - from.0) * 60.0 / tempo.0;
-        }
-        seconds
+        let before = self.tempos.partition_point(|(from, _)| from.0 < at.0);
+        let Some(index) = before.checked_sub(1) else { return 0.0 };
+        let (from, tempo) = self.tempos[index];
+        self.passed[index] + (at.0 - from.0) * 60.0 / tempo.0
     }
 
     /// The beat at which so many seconds have passed.
     pub fn beat(&self, seconds: f64) -> Beats {
-        let mut left = seconds;
-        for (index, &(from, tempo)) in self.tempos.iter().enumerate() {
-            let here = self.tempos.get(index + 1).map(|(next, _)| (next.0 - from.0) * 60.0 / tempo.0);
-            match here {
-                Some(here) if here <= left => left -= here,
-                _ => return Beats(from.0 + left * tempo.0 / 60.0),
-            }
-        }
-        Beats(0.0)
+        let before = self.passed.partition_point(|passed| *passed <= seconds);
+        let index = before.saturating_sub(1);
+        let (from, tempo) = self.tempos[index];
+        Beats(from.0 + (seconds - self.passed[index]) * tempo.0 / 60.0)
     }
 
-    /// The song up to `to`: notes that begin there or later are gone, and so is what else channels were told.
-    pub fn head(&self, to: Beats) -> Self {
-        self.changed(|track, tick| head(track, tick(to)), |note, tick| tick(note.at) < tick(to))
+    /// The song up to `to`: notes that begin there or later are gone, and so is what else was said. Tempos and time
+    /// signatures stay up to `until`.
+    pub fn head(&self, to: Beats, until: Beats) -> Self {
+        let mut all = self
+            .changed(|track, tick| head(track, tick(to), tick(until)), |note, tick| tick(note.at) < tick(to));
+        let early = |at: Beats| self.tick(at) <= self.tick(until);
+        all.tempos.retain(|(at, _)| early(*at));
+        all.meters.retain(|(at, _)| early(*at));
+        all.passed.truncate(all.tempos.len());
+        all
     }
 
     /// The song without the notes that begin from `from` to before `to`.
@@ -186,10 +186,11 @@ impl Song {
     pub fn with_changes(&self, tempos: &[(Beats, Bpm)], meters: &[(Beats, Meter)]) -> Self {
         let mut all = self.clone();
         if !tempos.is_empty() || !meters.is_empty() {
-            all.add(changes(tempos, meters, f64::from(self.division)));
+            all.add(changes(tempos, meters, |at| ticks(at, f64::from(self.division))));
         }
         tempos.iter().for_each(|(at, tempo)| replace(&mut all.tempos, *at, *tempo));
         meters.iter().for_each(|(at, meter)| replace(&mut all.meters, *at, *meter));
+        all.passed = passed(&all.tempos);
         all
     }
 
@@ -306,6 +307,15 @@ fn before<T: Copy>(changes: &[(Beats, T)], at: Beats) -> (Beats, T) {
     let after = changes.partition_point(|(from, _)| from.0 <= at.0 + 1e-9);
     // PANIC: the reader puts an entry at 0 into every list.
     changes[after.saturating_sub(1)]
+}
+
+/// Seconds that have passed at each change of tempo.
+fn passed(tempos: &[(Beats, Bpm)]) -> Vec<f64> {
+    let mut all = vec![0.0; tempos.len()];
+    for (index, pair) in tempos.windows(2).enumerate() {
+        all[index + 1] = all[index] + (pair[1].0.0 - pair[0].0.0) * 60.0 / pair[0].1.0;
+    }
+    all
 }
 
 /// All events of all tracks by absolute tick; equal ticks in track order.
@@ -457,29 +467,4 @@ fn midi(delta: u32, channel: u8, message: MidiMessage) -> TrackEvent<'static> {
 
 fn meta(delta: u32, message: MetaMessage<'static>) -> TrackEvent<'static> {
     TrackEvent { delta: delta.into(), kind: TrackEventKind::Meta(message) }
-}
-
-/// A track of tempos and time signatures.
-fn changes(tempos: &[(Beats, Bpm)], meters: &[(Beats, Meter)], division: f64) -> Vec<TrackEvent<'static>> {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped to 24 bits
-    let micros = |tempo: Bpm| (60e6 / tempo.0).round().clamp(1.0, 16_777_215.0) as u32;
-    let mut events: Vec<(u32, MetaMessage<'static>)> = Vec::new();
-    events.extend(tempos.iter().map(|(at, t)| (ticks(*at, division), MetaMessage::Tempo(micros(*t).into()))));
-    events.extend(meters.iter().map(|(at, meter)| {
-        #[allow(clippy::cast_possible_truncation)] // at most 5
-        let power = meter.denominator.max(1).trailing_zeros() as u8;
-        (ticks(*at, division), MetaMessage::TimeSignature(meter.numerator, power, 24, 8))
-    }));
-    events.sort_by_key(|(tick, _)| *tick);
-    let mut now = 0;
-    let mut track: Vec<TrackEvent<'static>> = events
-        .into_iter()
-        .map(|(tick, message)| {
-            let delta = tick - now;
-            now = tick;
-            meta(delta, message)
-        })
-        .collect();
-    track.push(meta(0, MetaMessage::EndOfTrack));
-    track
 }

@@ -45,8 +45,9 @@ fn a_piece_whose_answers_are_known() {
     assert_eq!(json!(measures), json!(["1-8", "9-16", "17-24"]));
     // The figure, and what comes after it each time.
     let begins = |one: &&Value| one["notes"].to_string().starts_with(r#"["C6","E6","G6","F6""#);
-    let motif = body["motifs"].as_array().unwrap().iter().find(begins);
-    assert_eq!(motif.expect("the figure")["measures"], json!([1, 5, 17, 21]), "{}", body["motifs"]);
+    let motif = body["motifs"].as_array().unwrap().iter().find(begins).expect("the figure");
+    assert_eq!(motif["measures"], json!([1, 5, 17, 21]), "{}", body["motifs"]);
+    assert!(motif["pitch_classes"].to_string().starts_with(r#"["C","E","G","F""#), "{motif}");
     let degrees: Vec<&str> = body["harmony"]["chords"]
         .as_array()
         .unwrap()
@@ -85,6 +86,46 @@ fn only_what_is_asked_for_is_told_and_it_is_remembered() {
     service
         .post("/analyze", &json!({ "midi_input_hash": "0".repeat(64) }))
         .is_problem(422, "invalid_request");
+}
+
+#[test]
+fn a_file_that_would_take_too_long_is_refused() {
+    let Some(service) = Serving::new("endless", &[]) else { return };
+    let ask = |division: u8, track: &[u8]| {
+        let mut bytes = b"MThd\0\0\0\x06\0\0\0\x01\0".to_vec();
+        bytes.push(division);
+        bytes.extend(b"MTrk");
+        bytes.extend(u32::try_from(track.len() + 4).unwrap().to_be_bytes());
+        bytes.extend(track);
+        bytes.extend([0, 0xFF, 0x2F, 0]);
+        service.post("/analyze", &json!({ "midi_input": encode(&bytes) }))
+    };
+    // Notes, and a tempo change on each tick while the last of them sounds.
+    let mut track = vec![0, 0x90, 60, 80];
+    track.extend([0, 60, 0, 0, 60, 80].repeat(20_000));
+    for step in 0..20_000_u32 {
+        track.extend([1, 0xFF, 0x51, 3, 7, (step % 200) as u8, 0]);
+    }
+    let done = ask(96, &track);
+    assert_eq!((done.status, &done.body["metadata"]["note_count"]), (200, &json!(20_001)));
+    track.extend([0, 0x80, 60, 0, 0, 0x90, 60, 80]);
+    track.extend([0, 60, 0, 0, 60, 80].repeat(80_000));
+    let refused = ask(96, &track);
+    refused.is_problem(422, "invalid_request");
+    assert!(refused.body["message"].as_str().unwrap().contains("100000"), "{}", refused.text);
+}
+
+#[test]
+fn an_analysis_waits_for_its_turn() {
+    let Some(service) = Serving::new("turn", &["--workers", "1", "--queue", "0"]) else { return };
+    let long = json!({ "length_seconds": 120, "num_variations": 8, "seed": 1 });
+    let known = json!({ "midi_input": encode(&song()) });
+    assert_eq!(service.post("/analyze", &known).status, 200);
+    while service.post("/jobs", &long).status != 202 {}
+    let other = json!({ "midi_input": encode(&phrase("demo.mid")) });
+    service.post("/analyze", &other).is_problem(429, "rate_limited");
+    // What is known needs no turn.
+    assert_eq!(service.post("/analyze", &known).status, 200);
 }
 
 #[test]

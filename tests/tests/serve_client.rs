@@ -2,7 +2,7 @@
 
 mod serving;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
@@ -129,6 +129,60 @@ fn a_service_that_is_not_there_is_told_as_such() {
         other => panic!("{other:?}"),
     }
     assert!(matches!(remote.state(), State::Away { .. }));
+}
+
+/// Somebody at an address who answers each request with the same bytes, or not at all; and how many asked.
+fn stranger(says: &'static [u8]) -> (String, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let asked = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = std::sync::Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for mut socket in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn({
+                let count = std::sync::Arc::clone(&count);
+                move || {
+                    let (mut asked, mut piece) = (String::new(), [0; 4096]);
+                    // The last field of a prompt.
+                    while !asked.contains("\"prepare\"") {
+                        let Ok(length @ 1..) = socket.read(&mut piece) else { return };
+                        asked += &String::from_utf8_lossy(&piece[..length]);
+                    }
+                    if asked.contains("\"end\":768") {
+                        count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    }
+                    let _ = socket.write_all(says);
+                    let _ = socket.flush();
+                }
+            });
+        }
+    });
+    (address, asked)
+}
+
+#[test]
+fn what_no_service_says_is_no_note_and_what_is_not_here_is_asked_for_once() {
+    let failed = |says| {
+        let (address, asked) = stranger(says);
+        let remote = Remote::new(Client::new(&address, None).unwrap());
+        let (notes, end) = drained(remote.answer(prompt()));
+        let Step::Failed(why) = end else { panic!("{end:?}") };
+        assert!(notes.is_empty());
+        (why, asked.load(std::sync::atomic::Ordering::Relaxed))
+    };
+    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
+    let line = r#"{"type":"note","onset":0,"duration":1,"instrument":0,"key":200}"#;
+    let (why, asked) = failed(format!("{head}{line}\n").leak().as_bytes());
+    assert!(why.contains("200") && asked == 1, "{why} {asked}");
+    let (why, _) = failed(format!("{head}{}", "x".repeat(2 << 20)).leak().as_bytes());
+    assert!(why.contains("without end"), "{why}");
+    let problem = r#"{"error":"model_unavailable","message":"no such model","details":{},"suggestions":[],"request_id":"","timestamp":""}"#;
+    let absent = format!(
+        "HTTP/1.1 503 No\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{problem}",
+        problem.len()
+    );
+    let (why, asked) = failed(absent.leak().as_bytes());
+    assert!(why.contains("no such model") && asked == 1, "{why} {asked}");
 }
 
 #[test]

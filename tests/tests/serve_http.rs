@@ -11,6 +11,7 @@ use serving::{Serving, binary};
 #[test]
 fn health_is_told_as_json_and_as_text() {
     let Some(service) = Serving::new("health", &[]) else { return };
+    assert!(service.began.contains("models compute on"), "{}", service.began);
     let health = service.get("/health");
     assert_eq!(health.status, 200);
     assert_eq!(health.body, json!({"status": "ok", "service": "anticipatory", "version": "2.0.0"}));
@@ -90,6 +91,26 @@ fn a_fault_names_its_place() {
     let done = service.predict(&clamped);
     assert_eq!(done["metadata"]["warnings"].as_array().unwrap().len(), 2, "{done}");
     assert_eq!(done["variations"][0]["duration_seconds"], 1.0);
+    // A field within a field; and lists that are too long.
+    let many = vec!["x"; 17];
+    let wishes = json!({ "target_energy": 7, "style_hints": many, "instrument_hints": many });
+    let deep = json!({ "task": null, "constraints": wishes, "hints": many });
+    let answer = service.post("/predict", &deep);
+    let places: Vec<_> = answer.body["detail"].as_array().unwrap().iter().map(|one| &one["loc"]).collect();
+    assert_eq!(
+        json!(places),
+        json!([
+            ["body", "constraints", "target_energy"],
+            ["body", "hints"],
+            ["body", "constraints", "instrument_hints"],
+            ["body", "constraints", "style_hints"]
+        ])
+    );
+    let energy = |energy: f64| json!({ "max_tokens": 60, "seed": 1, "compat": { "clamp": true }, "constraints": { "target_energy": energy } });
+    // Brought into its range it does what the nearest one does.
+    assert_eq!(service.predict(&energy(7.0))["output_hash"], service.predict(&energy(1.0))["output_hash"]);
+    let text = service.get("/metrics").text;
+    assert!(text.contains("continuo_errors_total{type=\"invalid_request\"} 2"), "{text}");
 }
 
 #[test]
@@ -162,8 +183,17 @@ fn it_does_not_stand_open_to_the_world() {
     }
     service.get("/models").is_problem(401, "invalid_request");
     assert_eq!(service.get("/health").status, 200);
-    let told = service.post_with("/predict", &body, &[("authorization", "Bearer open-sesame")]);
-    assert_eq!(told.status, 200, "{}", told.text);
+    for scheme in ["Bearer", "bearer", "BEARER"] {
+        let header = format!("{scheme} open-sesame");
+        let told = service.post_with("/predict", &body, &[("authorization", &header)]);
+        assert_eq!(told.status, 200, "{}", told.text);
+    }
+    let empty = service.home.join("token");
+    std::fs::write(&empty, "\n").unwrap();
+    let refused =
+        Command::new(&continuo).args(["serve", "--port", "0", "--token-file"]).arg(&empty).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("no token"));
 }
 
 #[test]

@@ -45,6 +45,40 @@ fn a_job_that_waits_can_be_called_off() {
 }
 
 #[test]
+fn what_waits_hears_at_once_that_it_was_called_off() {
+    let Some(service) = Serving::new("hears", &["--workers", "1", "--queue", "1"]) else { return };
+    let long = json!({ "length_seconds": 120, "num_variations": 8, "seed": 1 });
+    let mut first = service.events("/generate/stream", &long);
+    while first.next().unwrap()["type"] != "progress" {}
+    let mut second = service.events("/generate/stream", &long);
+    let start = second.next().unwrap();
+    let path = format!("/jobs/{}", start["job_id"].as_str().unwrap());
+    assert_eq!(service.delete(&path).body["status"], "cancelled");
+    assert_eq!(second.next().unwrap(), json!({ "type": "cancelled", "tokens_so_far": 0 }));
+    // It keeps no room either.
+    let third = service.post("/jobs", &long);
+    assert_eq!(third.status, 202, "{}", third.text);
+    assert_eq!(first.next().unwrap()["type"], "progress");
+    // A stream that nobody reads any more while it waits leaves no job that waits for ever.
+    let third = third.body["job_id"].as_str().unwrap().to_owned();
+    service.delete(&format!("/jobs/{third}"));
+    let mut gone = service.events("/generate/stream", &long);
+    let path = format!("/jobs/{}?wait=30", gone.next().unwrap()["job_id"].as_str().unwrap());
+    drop(gone);
+    assert_eq!(service.get(&path).body["status"], "cancelled");
+    let text = service.get("/metrics").text;
+    assert!(text.contains("continuo_errors_total{type=\"cancelled\"} 3"), "{text}");
+}
+
+#[test]
+fn a_free_worker_is_room_though_nothing_may_wait() {
+    let Some(service) = Serving::new("room", &["--workers", "2", "--queue", "0"]) else { return };
+    let long = json!({ "length_seconds": 120, "num_variations": 8, "seed": 1 });
+    let statuses: Vec<u16> = (0..3).map(|_| service.post("/jobs", &long).status).collect();
+    assert_eq!(statuses, [202, 202, 429]);
+}
+
+#[test]
 fn a_batch_keeps_its_order_and_its_errors_apart() {
     let Some(service) = Serving::new("batch", &[]) else { return };
     let seed = service.predict(&json!({ "length_seconds": 4, "seed": 1 }));
@@ -72,7 +106,15 @@ fn a_batch_keeps_its_order_and_its_errors_apart() {
         let operations = vec![json!({ "max_tokens": 3 }); count];
         service.post("/batch", &json!({ "operations": operations })).is_problem(422, "invalid_request");
     }
-    service.post("/batch", &json!({ "operations": [[]] })).is_problem(422, "invalid_request");
+    service.post("/batch", &json!({ "operations": {} })).is_problem(422, "invalid_request");
+    let some = json!([{ "max_tokens": 3 }, [], { "id": "x", "task": "dance" }, { "id": 7 }, { "tags": "a" }]);
+    let done = service.post("/batch", &json!({ "operations": some }));
+    assert_eq!(done.status, 200, "{}", done.text);
+    let results = done.body["results"].as_array().unwrap();
+    let states: Vec<&Value> = results.iter().map(|one| &one["status"]).collect();
+    assert_eq!(json!(states), json!(["success", "error", "error", "error", "error"]));
+    assert_eq!(results[2]["id"], "x");
+    assert_eq!(results[2]["error"]["detail"][0]["loc"], json!(["body", "task"]));
 }
 
 #[test]
@@ -89,7 +131,13 @@ fn a_full_queue_says_when_to_come_back() {
     assert!(refused.header("retry-after").parse::<u32>().unwrap() > 0);
     let mut older = long.clone();
     older["compat"] = json!({ "busy_status": 503 });
-    service.post("/predict", &older).is_problem(503, "rate_limited");
+    for path in ["/predict", "/jobs", "/generate/stream"] {
+        service.post(path, &older).is_problem(503, "rate_limited");
+    }
+    let text = service.get("/metrics").text;
+    assert!(text.contains("continuo_errors_total{type=\"rate_limited\"} 4"), "{text}");
+    let refused = "continuo_requests_total{task=\"generate\",outcome=\"error\"} 4";
+    assert!(text.contains(refused), "{text}");
     assert_eq!(service.get("/health").status, 200);
 }
 
@@ -149,7 +197,25 @@ fn it_stops_when_it_is_told_to_with_work_under_way() {
     assert_eq!(status.code(), Some(0), "{said}");
     assert!(said.contains("stopping") && said.contains("peak_memory_bytes"), "{said}");
     let last = reader.join().unwrap();
-    assert!(["cancelled", "complete"].contains(&last["type"].as_str().unwrap()), "{last}");
+    assert_eq!(last["problem"]["details"]["reason"], "interrupted", "{last}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_job_that_the_end_of_the_service_cut_off_was_interrupted() {
+    let Some(mut service) = Serving::new("cut-off", &["--workers", "1"]) else { return };
+    let long = json!({ "length_seconds": 120, "num_variations": 8, "seed": 1 });
+    let ids: Vec<Value> = (0..2).map(|_| service.post("/jobs", &long).body["job_id"].clone()).collect();
+    service.keep_home();
+    let home = service.home.clone();
+    let (status, said) = service.stop();
+    assert_eq!(status.code(), Some(0), "{said}");
+    let Some(service) = Serving::at("cut-off", home, &[]) else { return };
+    for id in ids {
+        let job = service.get(&format!("/jobs/{}", id.as_str().unwrap())).body;
+        let found = (&job["status"], &job["error"]["details"]["reason"]);
+        assert_eq!(found, (&json!("failed"), &json!("interrupted")), "{job}");
+    }
 }
 
 #[test]
@@ -168,14 +234,21 @@ fn every_listed_task_can_be_called_and_no_other() {
     for (name, model) in models["models"].as_object().unwrap() {
         for task in model["capabilities"].as_array().unwrap() {
             let answer = ask(task.as_str().unwrap());
-            if name == "classifier" {
-                assert_eq!(model["status"], "not_installed");
-                answer.is_problem(503, "model_unavailable");
-            } else {
-                assert_eq!(answer.status, 200, "{name} {task}: {}", answer.text);
-            }
+            assert_eq!(answer.status, 200, "{name} {task}: {}", answer.text);
         }
     }
-    assert_eq!(models["models"]["bridge"]["requires"], json!(["section_a"]));
-    assert!(models["models"]["small"]["remedy"].as_str().unwrap().contains("continuo models fetch small"));
+    let models = &models["models"];
+    assert_eq!(models["classifier"]["status"], "not_installed");
+    assert_eq!(models["classifier"]["capabilities"], json!([]));
+    ask("classify").is_problem(503, "model_unavailable");
+    assert_eq!((&models["base"]["max_variations"], &models["base"]["max_tokens"]), (&json!(8), &json!(8192)));
+    let heeds = |name: &str, wish: &str| {
+        models[name]["supported_constraints"].as_array().unwrap().contains(&json!(wish))
+    };
+    assert!(heeds("base", "preserve_melody") && heeds("bridge", "vary_harmony"));
+    for name in ["bridge", "loops"] {
+        assert!(!heeds(name, "preserve_melody") && !heeds(name, "vary_rhythm") && heeds(name, "density"));
+    }
+    assert_eq!(models["bridge"]["requires"], json!(["section_a"]));
+    assert!(models["small"]["remedy"].as_str().unwrap().contains("continuo models fetch small"));
 }

@@ -129,6 +129,12 @@ fn the_ports_of_the_other_services_answer_and_say_what_they_lack() {
     let refused = post(&chat, "/v1/chat/completions");
     assert_eq!((refused.status, &refused.body["error"]["code"]), (503, &json!("model_unavailable")));
     assert!(refused.header("x-request-id").starts_with("req_"));
+    for path in ["/v1/embeddings", "/v1/chat/completions"] {
+        let lost = at(&chat, path);
+        assert_eq!(lost.body["error"]["type"], "invalid_request_error", "{}", lost.text);
+        assert!(lost.body["error"]["message"].is_string() && lost.body.get("suggestions").is_none());
+    }
+    at(&chat, "/nowhere").is_problem(404, "invalid_request");
     service.post("/mcp", &json!({})).is_problem(503, "model_unavailable");
     let models = service.get("/models").body["models"].clone();
     for name in ["musicgen", "llmchat"] {

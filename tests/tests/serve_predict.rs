@@ -42,7 +42,7 @@ fn what_stands_at_the_top_is_the_first_variation() {
     assert_eq!(done["midi_output"], first["midi_base64"]);
     assert_eq!(done["output_hash"], first["output_hash"]);
     assert_eq!((&done["tokens"], &done["num_tokens"]), (&first["tokens"], &first["num_tokens"]));
-    assert_eq!(done["status"], "success");
+    assert_eq!((&done["status"], &done["model_size"]), (&json!("success"), &json!("default")));
     let mean = (0..3).map(|k| done["variations"][k]["tokens"].as_f64().unwrap()).sum::<f64>() / 3.0;
     assert_eq!(done["summary"], format!("Generated 3 variations (avg {mean:.0} tokens)"));
     let slim = service.predict(&json!({ "length_seconds": 3, "seed": 2, "include": ["hash"] }));
@@ -145,6 +145,61 @@ fn a_long_prime_ends_with_the_file() {
     let late = file(&[(900, 50, 60, 0)]);
     let empty = json!({ "task": "continue", "midi_input": encode(&late), "prime_seconds": 2 });
     service.post("/predict", &empty).is_problem(422, "invalid_request");
+}
+
+/// A file whose one tempo is so many microseconds a beat, with a note of a beat.
+fn hasty(micros: u32) -> Vec<u8> {
+    let [_, tempo @ ..] = micros.to_be_bytes();
+    let mut track = vec![0, 0xFF, 0x51, 3];
+    track.extend(tempo);
+    track.extend([0, 0x90, 60, 80, 96, 0x80, 60, 0, 0, 0xFF, 0x2F, 0]);
+    let mut bytes = b"MThd\0\0\0\x06\0\0\0\x01\0\x60MTrk\0\0\0".to_vec();
+    bytes.push(u8::try_from(track.len()).unwrap());
+    bytes.extend(track);
+    bytes
+}
+
+#[test]
+fn a_tempo_that_nobody_meant_is_refused_before_it_costs_anything() {
+    let Some(service) = Serving::new("hasty", &[]) else { return };
+    let b = encode(&tune());
+    for (micros, status) in [(1, 422), (59_000, 422), (61_000, 200)] {
+        let a = encode(&hasty(micros));
+        let body = json!({
+            "task": "bridge", "section_a": a, "section_b": b, "length_seconds": 120, "max_tokens": 30, "seed": 1
+        });
+        let answer = service.post("/predict", &body);
+        assert_eq!(answer.status, status, "{}", answer.text);
+        if status == 422 {
+            assert_eq!(answer.body["detail"][0]["loc"], json!(["body", "section_a"]));
+            assert!(answer.body["message"].as_str().unwrap().contains("tempo"), "{}", answer.text);
+        }
+    }
+}
+
+#[test]
+fn what_comes_behind_the_prime_is_gone_from_the_file() {
+    let Some(service) = Serving::new("behind", &[]) else { return };
+    // A note, a word after 30 beats, and the end of the track after 300 more.
+    let mut track = vec![0, 0x90, 60, 80, 96, 0x80, 60, 0];
+    track.extend([0x96, 0x40, 0xFF, 0x05, 2, b'l', b'a']);
+    track.extend([0x81, 0xE1, 0x00, 0xFF, 0x2F, 0]);
+    let mut input = b"MThd\0\0\0\x06\0\0\0\x01\0\x60MTrk\0\0\0".to_vec();
+    input.push(u8::try_from(track.len()).unwrap());
+    input.extend(track);
+    let done = service.predict(&json!({
+        "task": "continue", "midi_input": encode(&input), "prime_seconds": 5, "length_seconds": 4, "seed": 2
+    }));
+    let bytes = service.get(&format!("/cas/{}", done["output_hash"].as_str().unwrap())).bytes;
+    let midi = midly::Smf::parse(&bytes).unwrap();
+    let length = |track: &midly::Track<'_>| track.iter().map(|event| event.delta.as_int()).sum::<u32>();
+    // The note's half second and four more at 120 a minute, with 96 ticks a beat.
+    assert_eq!(done["prime_seconds"], 0.5);
+    assert!(midi.tracks.iter().map(length).max().unwrap() <= 9 * 96);
+    let is_word = |event: &midly::TrackEvent<'_>| {
+        matches!(event.kind, midly::TrackEventKind::Meta(midly::MetaMessage::Lyric(_)))
+    };
+    assert!(!midi.tracks.iter().flatten().any(is_word));
 }
 
 #[test]
@@ -262,6 +317,31 @@ fn a_size_that_is_absent_is_told_or_refused() {
     let refused = strict.post("/predict", &body);
     refused.is_problem(503, "model_unavailable");
     assert!(refused.body["details"]["path"].as_str().unwrap().ends_with("music-medium-800k"));
+    // The model of --model answers those who ask for no size, however strict the service is.
+    let Some(own) = Serving::new("strict-own", &["--strict-models", "--model", "default"]) else { return };
+    assert_eq!(own.predict(&json!({ "max_tokens": 6, "seed": 1 }))["model_size"], "default");
+    own.post("/predict", &body).is_problem(503, "model_unavailable");
+    assert_eq!(own.get("/models").body["models"]["default"]["status"], "available");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_model_that_loads_holds_nobody_else_up() {
+    let home = std::env::temp_dir().join(format!("continuo-serve-{}-loads", std::process::id()));
+    let folder = home.join("data/continuo/models/music-medium-800k");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::copy(golden::folder().join("model/config_inv.json"), folder.join("config.json")).unwrap();
+    // Whoever reads these weights waits for somebody to write them.
+    let weights = folder.join("model.safetensors");
+    assert!(std::process::Command::new("mkfifo").arg(&weights).status().unwrap().success());
+    let Some(service) = Serving::at("loads", home, &["--model", "default"]) else { return };
+    let job = service.post("/jobs", &json!({ "model_size": "medium", "max_tokens": 3 })).body;
+    let path = format!("/jobs/{}", job["job_id"].as_str().unwrap());
+    while service.get(&path).body["status"] == "pending" {}
+    assert_eq!(service.get("/metrics").status, 200);
+    assert_eq!(service.get("/models").status, 200);
+    assert_eq!(service.predict(&json!({ "max_tokens": 3, "seed": 1 }))["tokens"], 3);
+    assert_eq!(service.get(&path).body["status"], "running");
 }
 
 #[test]
@@ -272,7 +352,8 @@ fn a_checkpoint_in_the_models_folder_answers_for_its_size() {
     let from = golden::folder().join("model");
     std::fs::copy(from.join("config_inv.json"), folder.join("config.json")).unwrap();
     std::fs::copy(from.join("model.safetensors"), folder.join("model.safetensors")).unwrap();
-    // More than is allowed is refused before it is read.
+    // More than is allowed is refused before it is read; what lies there in both kinds is counted once.
+    std::fs::write(folder.join("pytorch_model.bin"), vec![0; 1 << 20]).unwrap();
     let Some(mut small) = Serving::at("folder", home.clone(), &["--memory", "1000", "--state", "memory"])
     else {
         return;
@@ -285,7 +366,10 @@ fn a_checkpoint_in_the_models_folder_answers_for_its_size() {
         details["needed_bytes"].as_u64().unwrap() > 1000 && details["available_bytes"] == 1000,
         "{details}"
     );
+    let weights = folder.join("model.safetensors").metadata().unwrap().len();
+    assert_eq!(details["needed_bytes"], weights);
     drop(small);
+    std::fs::remove_file(folder.join("pytorch_model.bin")).unwrap();
     let Some(service) = Serving::at("folder", home, &[]) else { return };
     let input = tune();
     let body = json!({

@@ -54,11 +54,14 @@ fn a_file_is_stored_once_and_given_whole_or_in_part() {
         let (status, part, answer) = get(&service, &name, &[("range", range)]);
         assert_eq!((status, &part[..]), (206, &file[from..to]), "{range}");
         assert_eq!(answer.header("content-range"), format!("bytes {from}-{}/{}", to - 1, file.len()));
+        assert_eq!(answer.header("content-type"), "audio/midi", "{range}");
     }
-    assert_eq!(get(&service, &name, &[("range", "bytes=999999-")]).0, 416);
+    let (status, _, outside) = get(&service, &name, &[("range", "bytes=999999-")]);
+    assert_eq!((status, outside.header("content-range")), (416, format!("bytes */{}", file.len()).as_str()));
     assert_eq!(get(&service, &name, &[("if-none-match", &format!("\"{name}\""))]).0, 304);
     let head = serving::read(serving::agent().head(format!("{}/cas/{name}", service.url)).call());
     assert_eq!((head.status, head.header("content-length")), (200, file.len().to_string().as_str()));
+    assert_eq!(head.header("content-type"), "audio/midi");
 
     // A page that was stored is no page of this service.
     let page = b"<script>alert(1)</script>";
@@ -92,6 +95,11 @@ fn answers_are_artifacts_with_tags_sets_and_parents() {
     let id = first["artifact_id"].as_str().unwrap();
     let artifact = service.get(&format!("/artifacts/{id}")).body;
     assert_eq!(artifact["content_hash"], first["output_hash"]);
+    // The same files once more are a set too.
+    let again = json!({ "length_seconds": 3, "seed": 3, "num_variations": 3 });
+    let other = service.predict(&again)["metadata"]["variation_set_id"].as_str().unwrap().to_owned();
+    let members = service.get(&format!("/artifacts?variation_set_id={other}")).body;
+    assert_eq!((other == set, members["artifacts"].as_array().unwrap().len()), (false, 3));
     assert!(first["output_hash"].as_str().unwrap().starts_with(id.strip_prefix("artifact_").unwrap()));
     assert_eq!(
         artifact["tags"],
@@ -119,9 +127,12 @@ fn answers_are_artifacts_with_tags_sets_and_parents() {
     // Files that were sent have artifacts when somebody names them.
     let file = phrase("demo.mid");
     put(&service, &file, "audio/midi");
-    let new = json!({ "content_hash": hash(&file), "tags": ["phase:input"], "metadata": { "by": "hand" }, "parent_id": id });
+    // What stands in the metadata is the caller's own, whatever its fields are called.
+    let own = json!({ "by": "hand", "params": [1], "history": ["x"], "metadata": 2 });
+    let new =
+        json!({ "content_hash": hash(&file), "tags": ["phase:input"], "metadata": own, "parent_id": id });
     let named = service.post("/artifacts", &new);
-    assert_eq!((named.status, &named.body["metadata"]["by"]), (201, &json!("hand")));
+    assert_eq!((named.status, &named.body["metadata"]), (201, &own), "{}", named.text);
     let more = service.post("/artifacts", &json!({ "content_hash": hash(&file), "tags": ["again"] }));
     assert_eq!((more.status, &more.body["tags"]), (200, &json!(["again", "phase:input"])));
     for wrong in [
@@ -135,6 +146,8 @@ fn answers_are_artifacts_with_tags_sets_and_parents() {
     }
     let orphan = json!({ "length_seconds": 1, "seed": 1, "parent_id": "artifact_none" });
     service.post("/predict", &orphan).is_problem(422, "invalid_request");
+    // At once, and not when its music is made.
+    service.post("/jobs", &orphan).is_problem(422, "invalid_request");
     service.get("/artifacts/artifact_none").is_problem(404, "invalid_request");
     service.get("/artifacts?limit=0").is_problem(422, "invalid_request");
 }

@@ -24,11 +24,18 @@ fn a_stream_tells_how_far_it_is_and_ends_as_predict_does() {
     let result = service.predict(&body);
     assert_eq!(last["output_hash"], result["output_hash"]);
     assert_eq!(last["result"]["variations"], result["variations"]);
+    let slim = json!({ "max_tokens": 3, "seed": 3, "include": [] });
+    let told = service.events("/generate/stream", &slim).last().unwrap();
+    assert_eq!(told["output_hash"].as_str().unwrap().len(), 64, "{told}");
+    assert!(told["result"].get("output_hash").is_none());
     let words = &events[1..events.len() - 1];
     let numbers = |field: &str| words.iter().map(|word| word[field].as_u64().unwrap()).collect::<Vec<_>>();
     let percent = numbers("percent");
     assert!(percent.is_sorted() && percent.iter().all(|one| *one <= 100), "{percent:?}");
-    assert!(numbers("tokens_so_far").is_sorted());
+    let tokens = numbers("tokens_so_far");
+    assert!(tokens.is_sorted() && tokens[0] <= 128, "{tokens:?}");
+    // Over all variations, not only of each.
+    assert!(tokens.windows(2).all(|pair| pair[1] - pair[0] <= 128), "{tokens:?}");
     for variation in 0..2 {
         let whole = notes(&result["variations"][variation]["midi_base64"]);
         let mut before = 0;
@@ -91,8 +98,8 @@ fn own(seed: u64, end: i32) -> Vec<(i32, i32, u8, u8)> {
 fn notes_are_those_of_the_engine_itself() {
     let Some(service) = Serving::new("notes", &[]) else { return };
     let body = json!({ "end": 768, "instruments": [0], "seed": 5, "ticks_per_beat": 48 });
-    let lines: Vec<Value> =
-        service.stream("/v1/notes", &body).map(|line| serde_json::from_str(&line).unwrap()).collect();
+    let lines = service.stream("/v1/notes", &body).map(|line| serde_json::from_str::<Value>(&line).unwrap());
+    let lines: Vec<Value> = lines.filter(|line| line["type"] != "waiting").collect();
     assert_eq!((&lines[0]["type"], &lines[0]["ticks_per_beat"]), (&json!("start"), &json!(48)));
     let number = |line: &Value, field: &str| line[field].as_i64().unwrap();
     let made = lines.iter().filter(|line| line["type"] == "note").map(|line| {
@@ -119,6 +126,32 @@ fn notes_are_those_of_the_engine_itself() {
     }
     let other = service.stream("/v1/notes", &json!({ "end": 99, "ticks_per_beat": 24 })).last().unwrap();
     assert!(other.contains("\"failed\"") && other.contains("48 ticks"), "{other}");
+}
+
+#[test]
+fn a_reader_who_waits_holds_the_work_and_gets_all_of_it() {
+    let Some(service) = Serving::new("slow", &["--workers", "1"]) else { return };
+    let body = json!({ "max_tokens": 300, "length_seconds": 120, "num_variations": 2, "seed": 4 });
+    let mut events = service.events("/generate/stream", &body);
+    let id = events.next().unwrap()["job_id"].as_str().unwrap().to_owned();
+    // Read only when it is over.
+    let job = service.get(&format!("/jobs/{id}?wait=60")).body;
+    assert_eq!(job["status"], "complete");
+    let last = events.last().unwrap();
+    assert_eq!((&last["type"], &last["total_tokens"]), (&json!("complete"), &json!(600)));
+}
+
+#[test]
+fn signs_of_life_are_given_while_a_request_waits_for_its_turn() {
+    let Some(service) = Serving::new("signs", &["--workers", "1"]) else { return };
+    let mut long = service.stream("/v1/notes", &json!({ "end": 100_000, "seed": 1 }));
+    while !long.next().unwrap().contains("start") {}
+    let mut waits = service.stream("/v1/notes", &json!({ "end": 48, "seed": 1 }));
+    assert_eq!(waits.next().unwrap(), r#"{"type":"waiting"}"#);
+    drop(long);
+    assert!(waits.last().unwrap().contains("\"done\""));
+    let text = service.get("/metrics").text;
+    assert!(text.contains("continuo_requests_total{task=\"notes\",outcome=\"success\"} 1"), "{text}");
 }
 
 #[test]

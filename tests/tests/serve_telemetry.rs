@@ -198,6 +198,8 @@ fn asked(mut service: Serving, heard: &Heard) {
     assert_eq!(done.body["meta"]["span_id"], hex(&continued.span_id));
     let told = texts(&continued.attributes);
     assert_eq!((told["task"].as_str(), told["max_tokens"].as_str()), ("continue", "30"));
+    let embedded_most = texts(&named("embed").attributes)["max_tokens"].clone();
+    assert_eq!(embedded_most, "8192");
     assert_eq!((told["mcp.client_job_id"].as_str(), told["model_size"].as_str()), ("mine-7", "default"));
     assert_eq!(told["request_id"], done.header("x-request-id"));
     assert_eq!(embedded["metadata"]["trace_id"], hex(&named("embed").trace_id));
@@ -243,12 +245,32 @@ fn a_task_that_takes_too_long_is_a_span_that_failed() {
     let long = json!({ "length_seconds": 120, "num_variations": 8, "seed": 1 });
     service.post("/predict", &long).is_problem(504, "timeout");
     assert_eq!(service.predict(&json!({ "max_tokens": 3, "seed": 1 }))["tokens"], 3);
+    let odd = service.predict(&json!({ "max_tokens": 4, "seed": 1 }));
+    assert_eq!(odd["tokens"], 3);
     let _ = service.stop();
     let spans = heard.spans();
+    assert!(spans.iter().any(|span| texts(&span.attributes)["max_tokens"] == "4"));
     let status = |span: &Span| span.status.as_ref().map_or(0, |status| status.code);
     assert_eq!(spans.iter().map(status).filter(|code| *code == 2).count(), 1);
     let failed = spans.iter().find(|span| status(span) == 2).unwrap();
     assert_eq!(texts(&failed.attributes)["error.type"], "timeout");
+}
+
+#[test]
+fn a_request_that_finds_no_room_is_a_span_that_failed() {
+    let (heard, address) = collector();
+    let endpoint = address.to_string();
+    let arguments = ["--workers", "1", "--queue", "0", "--otlp", &endpoint];
+    let Some(mut service) = Serving::new("no-room", &arguments) else { return };
+    let long = json!({ "length_seconds": 120, "num_variations": 8, "seed": 1 });
+    let job = service.post("/jobs", &long).body;
+    service.post("/predict", &json!({ "task": "loops" })).is_problem(429, "rate_limited");
+    service.delete(&format!("/jobs/{}", job["job_id"].as_str().unwrap()));
+    let (_, said) = service.stop();
+    let spans = heard.spans();
+    let refused = spans.iter().find(|span| span.name == "loops").unwrap_or_else(|| panic!("{said}"));
+    assert_eq!(texts(&refused.attributes)["error.type"], "rate_limited");
+    assert_eq!(refused.status.as_ref().unwrap().code, 2);
 }
 
 #[test]

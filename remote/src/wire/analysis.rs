@@ -95,6 +95,9 @@ pub struct Section {
 pub struct Motif {
     /// Its notes where it comes first.
     pub notes: Vec<String>,
+    /// The same without their octaves.
+    #[serde(default)]
+    pub pitch_classes: Vec<String>,
     /// How often it comes.
     pub occurrences: u64,
     /// Measures where it begins, counted from 1.

@@ -24,6 +24,9 @@ pub struct ModelEntry {
     pub capabilities: Vec<String>,
     /// Most tokens of one answer.
     pub max_tokens: u64,
+    /// Most answers to one request.
+    #[serde(default)]
+    pub max_variations: u64,
     /// Constraints and numbers that it heeds.
     pub supported_constraints: Vec<String>,
     /// Fields that it needs.

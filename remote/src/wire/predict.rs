@@ -133,6 +133,7 @@ pub enum Fact {
 pub struct Compat {
     /// Numbers out of range are brought to the nearest one that is allowed, with a warning, where they would
     /// be refused.
+    #[serde(deserialize_with = "whole::or_default")]
     pub clamp: bool,
     /// Status of the answer when the queue is full: 429, or 503.
     #[schema(minimum = 429, maximum = 503)]
@@ -145,6 +146,7 @@ pub struct Compat {
 #[serde(default)]
 pub struct Predict {
     /// What is to be done.
+    #[serde(deserialize_with = "whole::or_default")]
     pub task: Task,
     /// A Standard MIDI file in base64: what is continued, embedded, or taken as a seed.
     #[serde(skip_serializing_if = "Option::is_none")]

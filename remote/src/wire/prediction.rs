@@ -31,6 +31,9 @@ pub struct Prediction {
     /// `variations[0].midi_base64`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub midi_output: Option<String>,
+    /// Which model answered, as in `metadata`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model_size: Option<String>,
     /// `continue`: how many seconds of the file stayed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prime_seconds: Option<f64>,

@@ -1,4 +1,4 @@
-//! Whole numbers, also where a language writes them as `8.0`.
+//! Whole numbers, also where a language writes them as `8.0`; and defaults, also where it writes them as `null`.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -21,6 +21,13 @@ pub fn option<'de, D: Deserializer<'de>, T: TryFrom<i128>>(reader: D) -> Result<
     Option::<Number>::deserialize(reader)?.map(|number| whole(&number)).transpose()
 }
 
+/// A value, or its default where there is `null`.
+pub fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    reader: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(reader)?.unwrap_or_default())
+}
+
 /// Several that may be absent.
 pub fn list<'de, D: Deserializer<'de>, T: TryFrom<i128>>(reader: D) -> Result<Option<Vec<T>>, D::Error> {
     let numbers = Option::<Vec<Number>>::deserialize(reader)?;
@@ -38,7 +45,7 @@ mod tests {
             read(r#"{"seed": 18446744073709551615, "max_tokens": 60.0, "instruments": [0, 1.0]}"#).unwrap();
         assert_eq!((some.seed, some.max_tokens), (Some(u64::MAX), Some(60)));
         assert_eq!(some.instruments, Some(vec![0, 1]));
-        assert_eq!(read(r#"{"seed": null}"#).unwrap().seed, None);
+        assert_eq!(read(r#"{"seed": null, "task": null}"#).unwrap(), Predict::default());
         for wrong in
             [r#"{"max_tokens": 1.5}"#, r#"{"seed": -1}"#, r#"{"instruments": [256]}"#, r#"{"seed": "1"}"#]
         {

@@ -12,12 +12,14 @@ use continuo_remote::wire::{
     Analysis, Analyze, Analyzed, Chord, Harmony, Modulation, Motif, Problem, Rhythm, Section, Sections,
 };
 
+use super::caller::Caller;
 use super::extract::Body;
 use super::failure::Failure;
 use super::input::file;
-use super::service::Service;
+use super::life::{Life, Waiter};
+use super::service::{Service, outcome};
 use super::store::hash;
-use super::tasks::facts::{self, pitch};
+use super::tasks::facts::{self, class, pitch};
 use crate::song::Song;
 
 /// Most files whose analyses are remembered.
@@ -25,6 +27,8 @@ const REMEMBERED: usize = 256;
 /// Most chords that are told one by one, and degrees of a progression that does not repeat.
 const CHORDS: usize = 512;
 const DEGREES: usize = 64;
+/// Most notes of a file that is looked at.
+const NOTES: usize = 100_000;
 
 /// What was told about files, by their hash; the oldest go.
 #[derive(Default)]
@@ -33,27 +37,24 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// What is known about a file, or what `look` finds out; and whether it was known.
-    fn recall(
-        &self,
-        hash: &str,
-        look: impl FnOnce() -> Result<Analyzed, Failure>,
-    ) -> Result<(Arc<Analyzed>, bool), Failure> {
-        if let Some(known) = self.told.lock().unwrap_or_else(PoisonError::into_inner).0.get(hash) {
-            return Ok((Arc::clone(known), true));
-        }
-        let found = Arc::new(look()?);
+    /// What is known about a file.
+    fn recall(&self, hash: &str) -> Option<Arc<Analyzed>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).0.get(hash).map(Arc::clone)
+    }
+
+    /// Remembers what was found.
+    fn keep(&self, found: &Arc<Analyzed>) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let (map, order) = &mut *told;
-        if map.insert(hash.into(), Arc::clone(&found)).is_none() {
-            order.push_back(hash.into());
+        let hash = found.midi_input_hash.clone();
+        if map.insert(hash.clone(), Arc::clone(found)).is_none() {
+            order.push_back(hash);
         }
         if order.len() > REMEMBERED
             && let Some(old) = order.pop_front()
         {
             map.remove(&old);
         }
-        Ok((found, false))
     }
 }
 
@@ -64,12 +65,22 @@ impl Memory {
 )]
 pub async fn analyze(
     State(service): State<Arc<Service>>,
-    Body(asked): Body<Analyze>,
+    caller: Caller,
+    Body(mut asked): Body<Analyze>,
 ) -> Result<Json<Analyzed>, Failure> {
-    service.apart(move |service| told(service, &asked)).await.map(Json)
+    let wanted = asked.analyses.take();
+    let (name, bytes) = service.apart(move |service| sent(service, &asked)).await?;
+    let known = service.memory.recall(&name);
+    service.figures.looked_up(known.is_some());
+    let known = match known {
+        Some(known) => known,
+        None => looked(&service, &caller, name, bytes).await?,
+    };
+    Ok(Json(shown(&known, wanted.as_deref())))
 }
 
-fn told(service: &Service, asked: &Analyze) -> Result<Analyzed, Failure> {
+/// The file that is meant, and its hash.
+fn sent(service: &Service, asked: &Analyze) -> Result<(String, Vec<u8>), Failure> {
     let texts = [
         ("midi_input", &asked.midi_input),
         ("midi_input_hash", &asked.midi_input_hash),
@@ -81,34 +92,65 @@ fn told(service: &Service, asked: &Analyze) -> Result<Analyzed, Failure> {
         Failure::field("midi_input", "midi_input is missing; send a MIDI file in base64, or midi_input_hash")
     };
     let bytes = bytes.ok_or_else(lacks)?;
-    let name = hash(&bytes);
-    let (known, was_known) = service.memory.recall(&name, || found(&name, bytes))?;
-    service.figures.looked_up(was_known);
-    let wants = |one| asked.analyses.as_ref().is_none_or(|list| list.contains(&one));
-    Ok(Analyzed {
+    Ok((hash(&bytes), bytes))
+}
+
+/// Looks at a file that is not known, in its turn; called off when nobody waits for it any more.
+async fn looked(
+    service: &Arc<Service>,
+    caller: &Caller,
+    name: String,
+    bytes: Vec<u8>,
+) -> Result<Arc<Analyzed>, Failure> {
+    let waiter = Waiter(service.life());
+    let house = Arc::clone(service);
+    let work = move |life: &Life| {
+        let found = Arc::new(found(&name, bytes, life)?);
+        house.memory.keep(&found);
+        Ok(found)
+    };
+    outcome(service.submit(caller.lane, &waiter.0, work)?).await
+}
+
+/// What was asked for.
+fn shown(known: &Analyzed, wanted: Option<&[Analysis]>) -> Analyzed {
+    let wants = |one| wanted.is_none_or(|list| list.contains(&one));
+    Analyzed {
         midi_input_hash: known.midi_input_hash.clone(),
         metadata: known.metadata.clone().filter(|_| wants(Analysis::Metadata)),
         structure: known.structure.clone().filter(|_| wants(Analysis::Structure)),
         motifs: known.motifs.clone().filter(|_| wants(Analysis::Motifs)),
         harmony: known.harmony.clone().filter(|_| wants(Analysis::Harmony)),
         rhythm: known.rhythm.clone().filter(|_| wants(Analysis::Rhythm)),
-    })
+    }
 }
 
-/// Everything about a file.
-fn found(hash: &str, bytes: Vec<u8>) -> Result<Analyzed, Failure> {
+/// Everything about a file. Between its parts it looks at its life.
+fn found(hash: &str, bytes: Vec<u8>, life: &Life) -> Result<Analyzed, Failure> {
+    life.check()?;
     let wrong = |error: String| Failure::field("midi_input", format!("midi_input: {error}"));
     let song = Song::parse(Path::new("midi_input"), bytes).map_err(|error| wrong(error.to_string()))?;
     if song.notes.is_empty() {
         return Err(wrong("the file has no notes; send one with at least one".into()));
     }
+    let count = song.notes.len();
+    if count > NOTES {
+        return Err(wrong(format!("the file has {count} notes, and may have {NOTES}; send less of it")));
+    }
     let piece = Piece::new(&song.notes, &song.meters);
     let metadata = facts::facts(&song, &song.notes);
+    life.check()?;
+    let structure = structure(&piece);
+    life.check()?;
+    let motifs = figures(&piece);
+    life.check()?;
+    let harmony = chords(&piece);
+    life.check()?;
     Ok(Analyzed {
         midi_input_hash: hash.into(),
-        structure: Some(structure(&piece)),
-        motifs: Some(figures(&piece)),
-        harmony: Some(chords(&piece)),
+        structure: Some(structure),
+        motifs: Some(motifs),
+        harmony: Some(harmony),
         rhythm: Some(beat(&piece, &metadata)),
         metadata: Some(metadata),
     })
@@ -135,6 +177,7 @@ fn figures(piece: &Piece) -> Vec<Motif> {
     let measure = |at: &f64| piece.bar(*at) as u64 + 1;
     let motif = |one: motifs::Motif| Motif {
         notes: one.keys.iter().map(|key| pitch(*key)).collect(),
+        pitch_classes: one.keys.iter().map(|key| class(*key).into()).collect(),
         occurrences: one.places.len() as u64,
         measures: one.places.iter().map(measure).collect(),
     };

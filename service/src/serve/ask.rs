@@ -8,6 +8,11 @@ use super::input::{Find, Wrong, file};
 use super::ledger::New;
 use super::{artifact_routes, store};
 
+/// Most tokens of an answer.
+pub const MOST_TOKENS: i64 = 8192;
+/// Most answers to a request.
+pub const MOST_VARIATIONS: i64 = 8;
+
 /// A sound request.
 #[derive(Clone, Debug)]
 pub struct Ask {
@@ -17,6 +22,8 @@ pub struct Ask {
     pub seconds: Option<f64>,
     /// Most new notes, if they are said.
     pub notes: Option<usize>,
+    /// Most tokens of each answer: what is asked, else as many as may be.
+    pub most_tokens: i64,
     /// Seconds of the file that stay.
     pub prime: f64,
     /// How tokens are drawn.
@@ -75,7 +82,9 @@ impl Look {
             self.warnings.push(format!("{text}; {near} was used"));
             return near;
         }
-        self.faults.push(fault(&[name], text, "value_error"));
+        // A name with a point is that of a field within a field.
+        let place: Vec<&str> = name.split('.').collect();
+        self.faults.push(fault(&place, text, "value_error"));
         usual
     }
 
@@ -135,14 +144,22 @@ impl Ask {
             .length_seconds
             .map(|_| look.number("length_seconds", request.length_seconds, 20.0, (1.0, 120.0)));
         let tokens =
-            request.max_tokens.map(|_| look.count("max_tokens", request.max_tokens, 1024, (3, 8192)));
+            request.max_tokens.map(|_| look.count("max_tokens", request.max_tokens, 1024, (3, MOST_TOKENS)));
         let temperature = look.number("temperature", request.temperature, 1.0, (0.01, 2.0));
         let top_p = look.number("top_p", request.top_p, 0.95, (0.0, 1.0));
-        let wishes = request.constraints.clone().unwrap_or_default();
-        look.number("constraints.target_energy", wishes.target_energy, 0.5, (0.0, 1.0));
+        let mut wishes = request.constraints.clone().unwrap_or_default();
+        let energy = wishes.target_energy;
+        wishes.target_energy =
+            energy.map(|_| look.number("constraints.target_energy", energy, 0.5, (0.0, 1.0)));
         if let Some(instruments) = &request.instruments {
             instrument_list(instruments, look);
         }
+        let lists = [
+            ("hints", &request.hints),
+            ("constraints.instrument_hints", &wishes.instrument_hints),
+            ("constraints.style_hints", &wishes.style_hints),
+        ];
+        lists.into_iter().for_each(|(name, list)| hint_list(name, list.as_deref(), look));
         if let Some(status) = request.compat.as_ref().and_then(|compat| compat.busy_status)
             && ![429, 503].contains(&status)
         {
@@ -153,13 +170,14 @@ impl Ask {
             task: request.task,
             seconds,
             notes: tokens.map(|tokens| tokens as usize / 3),
+            most_tokens: tokens.unwrap_or(MOST_TOKENS),
             prime: look.number("prime_seconds", request.prime_seconds, 5.0, (1.0, 60.0)),
             sampling: Sampling {
                 temperature: temperature as f32,
                 top_p: top_p as f32,
                 seed: request.seed.unwrap_or_else(chance),
             },
-            variations: look.count("num_variations", request.num_variations, 1, (1, 8)) as u64,
+            variations: look.count("num_variations", request.num_variations, 1, (1, MOST_VARIATIONS)) as u64,
             size: request.model_size,
             layer: request.embed_layer.unwrap_or(-3),
             mode: request.mode.unwrap_or_default(),
@@ -199,9 +217,21 @@ impl Ask {
     }
 }
 
+/// Most entries of a list of instruments or of hints.
+const ENTRIES: usize = 16;
+
+fn hint_list(name: &str, list: Option<&[String]>, look: &mut Look) {
+    let count = list.map_or(0, <[String]>::len);
+    if count > ENTRIES {
+        let text = format!("{name} has {count} entries, and may have {ENTRIES}");
+        let place: Vec<&str> = name.split('.').collect();
+        look.faults.push(fault(&place, text, "value_error"));
+    }
+}
+
 fn instrument_list(list: &[u8], look: &mut Look) {
-    if list.len() > 16 {
-        let text = format!("instruments has {} entries, and may have 16", list.len());
+    if list.len() > ENTRIES {
+        let text = format!("instruments has {} entries, and may have {ENTRIES}", list.len());
         look.faults.push(fault(&["instruments"], text, "value_error"));
     }
     if let Some(program) = list.iter().find(|program| **program > 128) {

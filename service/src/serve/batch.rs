@@ -5,18 +5,25 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
-use continuo_remote::wire::{Batch, BatchResult, BatchResults, Operation, Predict, Prediction, Problem};
+use continuo_remote::wire::{Batch, BatchResult, BatchResults, Predict, Prediction, Problem};
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::caller::Caller;
-use super::extract::Body;
+use super::extract::{Body, parsed};
 use super::failure::{Failure, fault};
 use super::predict::answered;
 use super::service::{Service, defect};
 
 /// Most operations of a batch.
 const MOST: usize = 32;
+
+/// A [`Batch`] whose operations are not looked at yet: one that is wrong costs only itself.
+#[derive(Deserialize)]
+pub struct Sheaf {
+    operations: Vec<Value>,
+}
 
 /// Answers several requests.
 #[utoipa::path(
@@ -26,7 +33,7 @@ const MOST: usize = 32;
 pub async fn batch(
     State(service): State<Arc<Service>>,
     caller: Caller,
-    Body(batch): Body<Batch>,
+    Body(batch): Body<Sheaf>,
 ) -> Result<Json<BatchResults>, Failure> {
     let count = batch.operations.len();
     if !(1..=MOST).contains(&count) {
@@ -50,23 +57,32 @@ pub async fn batch(
     Ok(Json(BatchResults { results, summary }))
 }
 
-async fn one(service: &Arc<Service>, caller: &Caller, place: usize, operation: Operation) -> BatchResult {
-    let id = operation.id.clone().unwrap_or_else(|| place.to_string());
+async fn one(service: &Arc<Service>, caller: &Caller, place: usize, operation: Value) -> BatchResult {
+    let id = operation.get("id").and_then(Value::as_str).map_or_else(|| place.to_string(), String::from);
     let made = match request(operation) {
         Ok(request) => answered(service, caller, request).await,
-        Err(failure) => Err(failure),
+        Err(failure) => Err(service.count(failure)),
     };
     shown(id, made, &caller.request_id)
 }
 
 /// The request of an operation, with what stands in `params`.
-fn request(operation: Operation) -> Result<Predict, Failure> {
-    let Some(params) = operation.params else { return Ok(operation.request) };
-    let mut whole = serde_json::to_value(&operation.request).map_err(|_| defect())?;
-    if let Value::Object(fields) = &mut whole {
-        fields.extend(params);
+fn request(mut operation: Value) -> Result<Predict, Failure> {
+    let wrong = |name: &str, what: &str| {
+        Failure::faulty(vec![fault(&[name], format!("{name} is no {what}"), "type_error")])
+    };
+    if let Value::Object(fields) = &mut operation {
+        match fields.remove("id") {
+            None | Some(Value::Null | Value::String(_)) => {}
+            Some(_) => return Err(wrong("id", "text")),
+        }
+        match fields.remove("params") {
+            None | Some(Value::Null) => {}
+            Some(Value::Object(params)) => fields.extend(params),
+            Some(_) => return Err(wrong("params", "object")),
+        }
     }
-    super::extract::parsed(whole.to_string().as_bytes())
+    parsed(operation.to_string().as_bytes())
 }
 
 fn shown(id: String, made: Result<Prediction, Failure>, request_id: &str) -> BatchResult {

@@ -15,6 +15,8 @@ use super::failure::Failure;
 use super::service::Service;
 use super::store::{Piece, hash, is_hash};
 
+/// Bytes that tell the kind of a file.
+const SNIFFED: u64 = 12;
 /// Longest name of a kind.
 const KIND: usize = 128;
 
@@ -115,16 +117,32 @@ pub async fn file(
         Wanted::Part(range) => Some(range),
         Wanted::Nothing => {
             let text = format!("the range lies outside the file, which has {size} bytes");
-            return Err(Failure::invalid(StatusCode::RANGE_NOT_SATISFIABLE, text));
+            let failure = Failure::invalid(StatusCode::RANGE_NOT_SATISFIABLE, text);
+            return Err(Failure { size: Some(size), ..failure });
         }
     };
     let piece = match method {
         Method::HEAD => Piece { bytes: Whole::new(), range: 0..size, size },
         _ => service.store.read(&name, asked.clone()).await?.ok_or_else(|| missing(&name))?,
     };
-    let first = if piece.range.start == 0 { kind(&piece.bytes) } else { "application/octet-stream" };
-    let noted = service.apart(move |service| service.ledger.kind(&name)).await?;
-    Ok(shown(piece, asked.is_some(), &tag, &noted.unwrap_or_else(|| first.into())))
+    let own = name.clone();
+    let noted = service.apart(move |service| service.ledger.kind(&own)).await?;
+    let mime = match noted {
+        Some(mime) => mime,
+        None if method == Method::GET && asked.is_none() => kind(&piece.bytes).into(),
+        None => start(&service, &name, size).await?.into(),
+    };
+    Ok(shown(piece, asked.is_some(), &tag, &mime))
+}
+
+/// The kind of a file of which not all is told, by its start.
+async fn start(service: &Service, name: &str, size: u64) -> Result<&'static str, Failure> {
+    if size == 0 {
+        return Ok(kind(&[]));
+    }
+    let range = GetRange::Bounded(0..SNIFFED.min(size));
+    let piece = service.store.read(name, Some(range)).await?.ok_or_else(|| missing(name))?;
+    Ok(kind(&piece.bytes))
 }
 
 /// Files come from anyone, so a browser is told to run nothing in them.

@@ -65,8 +65,10 @@ fn unread(status: StatusCode) -> Failure {
 
 /// Fields that hold an object, and fields that hold a list of them. A list in place of an object would
 /// otherwise be taken for its fields in order.
-const OBJECTS: &[&str] = &["constraints", "compat", "limits", "params", "metadata"];
-const LISTS: &[&str] = &["history", "controls", "operations"];
+const OBJECTS: &[&str] = &["constraints", "compat", "limits", "params", METADATA];
+const LISTS: &[&str] = &["history", "held", "controls"];
+/// What stands in this one is the caller's own.
+const METADATA: &str = "metadata";
 
 fn objects(value: &Value, at: &str, faults: &mut Vec<Detail>) {
     let Value::Object(fields) = value else {
@@ -74,6 +76,9 @@ fn objects(value: &Value, at: &str, faults: &mut Vec<Detail>) {
         faults.push(fault(if at.is_empty() { &[] } else { std::slice::from_ref(&at) }, text, "type_error"));
         return;
     };
+    if at == METADATA {
+        return;
+    }
     for (name, inner) in fields {
         if OBJECTS.contains(&name.as_str()) && !inner.is_null() {
             objects(inner, name, faults);

@@ -26,6 +26,10 @@ pub struct Failure {
     pub retry_after: Option<u64>,
     /// Whether the client itself called it off.
     pub cancelled: bool,
+    /// Bytes of a file of which a range was asked that it does not have.
+    pub size: Option<u64>,
+    /// Whether it was counted already.
+    pub counted: bool,
 }
 
 impl Failure {
@@ -40,6 +44,8 @@ impl Failure {
             faults: Vec::new(),
             retry_after: None,
             cancelled: false,
+            size: None,
+            counted: false,
         }
     }
 
@@ -96,6 +102,12 @@ impl Failure {
         failure
     }
 
+    /// Called off because the service ends.
+    pub fn interrupted() -> Self {
+        Self::failed("interrupted: the service ended before the job did; ask again")
+            .with(json!({ "reason": "interrupted" }))
+    }
+
     /// For a status that the router gave without a word.
     pub fn of_status(status: StatusCode) -> Self {
         let text = match status {
@@ -147,9 +159,27 @@ impl Failure {
 
     /// The answer.
     pub fn response(&self, request_id: &str) -> Response {
-        let mut response = (self.status, axum::Json(self.problem(request_id))).into_response();
+        self.with_headers(axum::Json(self.problem(request_id)).into_response())
+    }
+
+    /// The answer as clients of OpenAI read it.
+    pub fn openai(&self) -> Response {
+        let kind = if self.status.is_server_error() { "server_error" } else { "invalid_request_error" };
+        let error = json!({ "error": {
+            "message": self.message, "type": kind, "param": Value::Null, "code": self.kind.name()
+        }});
+        self.with_headers(axum::Json(error).into_response())
+    }
+
+    fn with_headers(&self, mut response: Response) -> Response {
+        *response.status_mut() = self.status;
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(size) = self.size
+            && let Ok(range) = HeaderValue::from_str(&format!("bytes */{size}"))
+        {
+            response.headers_mut().insert(header::CONTENT_RANGE, range);
         }
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -9,13 +9,13 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use continuo_remote::wire::SERVICE_VERSION;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::failure::Failure;
-use super::guard::Guard;
+use super::guard::{AsOpenAi, Guard};
 use super::listing::wants_text;
 use super::options::Serve;
 use super::router::guarded;
@@ -51,7 +51,11 @@ impl Opening {
         let listener = TcpListener::bind(address).await.with_context(refused)?;
         eprintln!("continuo: {name}, which has no model yet, at http://{}", listener.local_addr()?);
         let routes = family.routes();
-        let app = guarded(routes, guard, BODY).into_make_service_with_connect_info::<SocketAddr>();
+        let mut routes = guarded(routes, guard, BODY);
+        if family == Family::Llmchat {
+            routes = routes.layer(Extension(AsOpenAi));
+        }
+        let app = routes.into_make_service_with_connect_info::<SocketAddr>();
         // It has no work of its own, so that its end need not be waited for.
         tokio::spawn(axum::serve(listener, app).into_future());
         Ok(())

@@ -73,7 +73,7 @@ pub struct Done<'a> {
     pub error: Option<&'a str>,
     /// Tokens that were made.
     pub tokens: u64,
-    /// How long it was under way.
+    /// How long it was under way; 0 if it never was.
     pub took: Duration,
     /// How many answers were stepped together meanwhile, on average; 0 for none.
     pub together: f64,
@@ -119,7 +119,9 @@ impl Figures {
             *counts.errors.entry(kind.into()).or_default() += 1;
         }
         counts.tokens += done.tokens;
-        counts.work.add(done.took.as_secs_f64(), &SECONDS);
+        if !done.took.is_zero() {
+            counts.work.add(done.took.as_secs_f64(), &SECONDS);
+        }
         if done.together > 0.0 {
             counts.batch.add(done.together, &TOGETHER);
         }
@@ -131,9 +133,19 @@ impl Figures {
             sent.errors.add(1, &[KeyValue::new("type", kind.to_owned())]);
         }
         sent.tokens.add(done.tokens, std::slice::from_ref(&task));
-        sent.work.record(done.took.as_secs_f64(), &[task]);
+        if !done.took.is_zero() {
+            sent.work.record(done.took.as_secs_f64(), &[task]);
+        }
         if done.together > 0.0 {
             sent.batch_size.record(done.together, &[]);
+        }
+    }
+
+    /// Something failed that is no piece of work, or never became one.
+    pub fn failed(&self, kind: &'static str) {
+        *self.counts().errors.entry(kind.into()).or_default() += 1;
+        if let Some(sent) = self.sent.get() {
+            sent.errors.add(1, &[KeyValue::new("type", kind)]);
         }
     }
 
@@ -168,7 +180,7 @@ impl Figures {
         let (waiting, running) = service.queue.depth();
         page.one("continuo_queue_waiting", "gauge", "pieces of work that wait", waiting);
         page.one("continuo_queue_running", "gauge", "pieces of work under way", running);
-        let busy = service.shelf.busy().as_secs_f64();
+        let busy = service.shelf.busy().values().sum::<Duration>().as_secs_f64();
         page.one("continuo_engine_busy_seconds_total", "counter", "time that models computed", busy);
         if let Some(bytes) = super::stop::memory("VmRSS:") {
             page.one("process_resident_memory_bytes", "gauge", "memory in use", bytes);
@@ -187,15 +199,19 @@ fn gauges(meter: &Meter, service: &Arc<Service>) {
     });
     queue.build();
     let weak = Arc::downgrade(service);
-    let last = Mutex::new((std::time::Instant::now(), Duration::ZERO));
+    let last = Mutex::new((std::time::Instant::now(), BTreeMap::new()));
     // The share of the time since the last look that models computed, on whatever they compute on.
     let busy = meter.f64_observable_gauge("gpu_busy").with_callback(move |observer| {
         let Some(service) = weak.upgrade() else { return };
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         let (now, busy) = (std::time::Instant::now(), service.shelf.busy());
-        let share = (busy.saturating_sub(last.1)).as_secs_f64() / (now - last.0).as_secs_f64().max(1e-9);
+        let passed = (now - last.0).as_secs_f64().max(1e-9);
+        for (device, all) in &busy {
+            let before = last.1.get(device).copied().unwrap_or_default();
+            let share = all.saturating_sub(before).as_secs_f64() / passed;
+            observer.observe(share.min(1.0), &[KeyValue::new("device", *device)]);
+        }
         *last = (now, busy);
-        observer.observe(share.min(1.0), &[KeyValue::new("device", "cpu")]);
     });
     busy.build();
 }

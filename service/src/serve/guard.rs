@@ -15,6 +15,7 @@ use subtle::ConstantTimeEq;
 
 use super::caller::{RequestId, peer, request_id};
 use super::failure::Failure;
+use super::figures::Figures;
 use super::{log, page};
 
 /// Who may ask, and how often.
@@ -28,6 +29,10 @@ pub struct Guard {
     pub origins: Vec<String>,
     /// Requests a minute of one address; 0 is no limit.
     pub a_minute: f64,
+    /// Whether this machine's own programs may ask as often as they like.
+    pub spares_own: bool,
+    /// Where failures are counted.
+    pub figures: Arc<Figures>,
     /// What each address has left, and when that was so.
     pub left: Mutex<HashMap<IpAddr, (f64, Instant)>>,
 }
@@ -62,7 +67,11 @@ impl Guard {
     fn known(&self, headers: &HeaderMap) -> Result<(), Failure> {
         let Some(wanted) = &self.token else { return Ok(()) };
         let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = given.and_then(|text| text.strip_prefix("Bearer ")).unwrap_or("");
+        let bearer = given.and_then(|text| text.split_once(' ')).filter(|(scheme, _)| {
+            // RFC 9110, 11.1: a scheme may be written in any case.
+            scheme.eq_ignore_ascii_case("bearer")
+        });
+        let token = bearer.map_or("", |(_, token)| token.trim_start());
         if bool::from(digest(token).ct_eq(wanted)) {
             return Ok(());
         }
@@ -71,7 +80,7 @@ impl Guard {
     }
 
     fn paced(&self, address: IpAddr) -> Result<(), Failure> {
-        if self.a_minute <= 0.0 {
+        if self.a_minute <= 0.0 || self.spares_own && address.is_loopback() {
             return Ok(());
         }
         let mut all = self.left.lock().unwrap_or_else(PoisonError::into_inner);
@@ -119,8 +128,13 @@ fn names_this_machine(headers: &HeaderMap) -> bool {
 #[derive(Clone)]
 pub struct Shaped;
 
+/// On a request whose failures are told as OpenAI tells them.
+#[derive(Clone)]
+pub struct AsOpenAi;
+
 /// Gives the request its number, and every failure its body.
-pub async fn number(mut request: Request, next: Next) -> Response {
+pub async fn number(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
+    let openai = request.extensions().get::<AsOpenAi>().is_some() && request.uri().path().starts_with("/v1/");
     let id = request_id(request.headers());
     let (began, line) = (Instant::now(), (request.method().to_string(), request.uri().path().to_owned()));
     request.extensions_mut().insert(RequestId(id.clone()));
@@ -131,7 +145,10 @@ pub async fn number(mut request: Request, next: Next) -> Response {
         let allow = response.headers().get(header::ALLOW).cloned();
         let failure =
             response.extensions_mut().remove::<Failure>().unwrap_or_else(|| Failure::of_status(status));
-        response = failure.response(&id);
+        if !failure.counted {
+            guard.figures.failed(failure.kind.name());
+        }
+        response = if openai { failure.openai() } else { failure.response(&id) };
         if let Some(allow) = allow {
             response.headers_mut().insert(header::ALLOW, allow);
         }
@@ -217,5 +234,10 @@ mod tests {
         assert_eq!(failure.status, StatusCode::TOO_MANY_REQUESTS);
         assert!((1..=20).contains(&failure.retry_after.unwrap()));
         assert!(guard.paced(other).is_ok());
+        // This machine's own programs are spared where no limit was asked for, and only they.
+        let guard = Guard { a_minute: 1.0, spares_own: true, ..Guard::default() };
+        let own = IpAddr::from([127, 0, 0, 1]);
+        assert!((0..3).all(|_| guard.paced(own).is_ok()));
+        assert!(guard.paced(one).is_ok() && guard.paced(one).is_err());
     }
 }

@@ -12,7 +12,9 @@ use serde::Deserialize;
 use super::caller::Caller;
 use super::extract::{Asked, Body, Named};
 use super::failure::Failure;
-use super::service::Service;
+use super::life::Life;
+use super::perform::Errand;
+use super::service::{Service, compatible};
 
 /// Longest wait for a job, in seconds.
 const WAIT: f64 = 60.0;
@@ -33,20 +35,17 @@ pub async fn create(
     caller: Caller,
     Body(request): Body<Predict>,
 ) -> Result<(StatusCode, Json<JobAccepted>), Failure> {
+    let busy = request.compat.as_ref().and_then(|compat| compat.busy_status);
     let errand = service.errand(&caller, request).await?;
-    let life = service.life();
-    let (task, own) = (errand.ask.task, Arc::clone(&life));
-    let job_id = service.apart(move |service| service.jobs.create(task, own)).await?;
-    let (house, id) = (Arc::clone(&service), job_id.clone());
-    let work = move |life: &_| {
-        let result = errand.perform(&house, life, &mut |_| ());
-        house.jobs.end(&id, &result, &errand.request_id);
-        Ok(())
+    let make = |id: &str| {
+        let id = id.to_owned();
+        move |service: &Service, errand: &Errand, life: &Life| {
+            let result = errand.perform(service, life, &mut |_| ());
+            service.jobs.end(&id, &result, &errand.request_id);
+        }
     };
-    if let Err(failure) = service.submit(caller.lane, &life, work) {
-        service.refuse(job_id, failure.clone(), caller.request_id).await;
-        return Err(failure);
-    }
+    let begun = service.begin(caller.lane, &service.life(), errand, make).await;
+    let job_id = begun.map_err(|failure| compatible(failure, busy))?;
     let message = format!("GET /jobs/{job_id}?wait=30 until it is over; DELETE /jobs/{job_id} calls it off");
     Ok((StatusCode::ACCEPTED, Json(JobAccepted { job_id, status: JobState::Pending, message })))
 }

@@ -11,12 +11,11 @@ use continuo_remote::wire::{
     API_VERSION, Health, ModelEntry, ModelSize, ModelStatus, Models, Problem, SERVICE, SERVICE_VERSION, Task,
 };
 
+use super::ask::{MOST_TOKENS, MOST_VARIATIONS};
+use super::failure::Failure;
 use super::service::Service;
 use super::shelf::{installed, remedy};
 use super::tasks::wishes;
-
-/// Most tokens of an answer.
-const TOKENS: u64 = 8192;
 
 /// Whether the service is up.
 #[utoipa::path(get, path = "/health", responses((status = 200, body = Health)))]
@@ -51,15 +50,20 @@ pub async fn metrics(State(service): State<Arc<Service>>) -> Response {
 #[utoipa::path(
     get, path = "/models", responses((status = 200, body = Models), (status = "default", body = Problem))
 )]
-pub async fn models(State(service): State<Arc<Service>>) -> Json<Models> {
-    let any = !service.shelf.is_strict() || ModelSize::ALL.into_iter().any(installed);
+pub async fn models(State(service): State<Arc<Service>>) -> Result<Json<Models>, Failure> {
+    // It looks through folders.
+    service.apart(|service| Ok(Json(listed(service)))).await
+}
+
+fn listed(service: &Service) -> Models {
+    let any = service.shelf.has_own() || ModelSize::ALL.into_iter().any(installed);
     let mut models = BTreeMap::new();
     let general =
         [Task::Generate, Task::GenerateSeeded, Task::Continue, Task::Bridge, Task::Loops, Task::Embed];
     let mut add = |name: &str, tasks: &[Task], here: bool| {
         models.insert(name.to_owned(), entry(tasks, here));
     };
-    add("default", &general, !service.shelf.is_strict());
+    add("default", &general, service.shelf.has_own());
     add("base", &[Task::Generate, Task::GenerateSeeded, Task::Continue, Task::Embed], any);
     add("bridge", &[Task::Bridge], any);
     add("loops", &[Task::Loops], any);
@@ -74,7 +78,7 @@ pub async fn models(State(service): State<Arc<Service>>) -> Json<Models> {
     }
     for name in ["musicgen", "llmchat"] {
         let mut one = entry(&[], false);
-        (one.max_tokens, one.supported_constraints) = (0, Vec::new());
+        (one.max_tokens, one.max_variations) = (0, 0);
         one.remedy = Some("this version of the service has no such model".into());
         models.insert(name.into(), one);
     }
@@ -82,15 +86,19 @@ pub async fn models(State(service): State<Arc<Service>>) -> Json<Models> {
         bridge.requires = vec!["section_a".into()];
         bridge.optional = vec!["section_b".into()];
     }
-    Json(Models { models, version: API_VERSION.into() })
+    Models { models, version: API_VERSION.into() }
 }
 
+/// What is not here can do nothing, and heeds nothing.
 fn entry(tasks: &[Task], here: bool) -> ModelEntry {
+    let tasks = if here { tasks } else { &[] };
+    let heeded = |name: &&&str| tasks.iter().any(|task| wishes::is_heeded(name, *task));
     ModelEntry {
         status: if here { ModelStatus::Available } else { ModelStatus::NotInstalled },
         capabilities: tasks.iter().map(|task| task.name().into()).collect(),
-        max_tokens: TOKENS,
-        supported_constraints: wishes::SUPPORTED.iter().map(|name| (*name).into()).collect(),
+        max_tokens: MOST_TOKENS.unsigned_abs(),
+        max_variations: MOST_VARIATIONS.unsigned_abs(),
+        supported_constraints: wishes::SUPPORTED.iter().filter(heeded).map(|name| (*name).into()).collect(),
         requires: Vec::new(),
         optional: Vec::new(),
         remedy: None,

@@ -64,6 +64,9 @@ use telemetry::{Collector, Telemetry};
 /// How long a body may be on its way.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 
+/// Requests for work a minute that an address has if nothing is said.
+const A_MINUTE: f64 = 600.0;
+
 /// How long traces and metrics may take at the end.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -86,7 +89,8 @@ impl Serve {
         let listener = TcpListener::bind(address).await.with_context(|| refused(address))?;
         let address = listener.local_addr()?;
         log::as_format(self.log);
-        let service = Arc::new(self.service()?);
+        let service = Arc::new(self.service(Arc::clone(&guard.figures))?);
+        eprintln!("continuo: models compute on {}", shelf::place());
         service.figures.watch(&service, service.telemetry.meter());
         for family in families::asked(self) {
             family.open(self.host, Arc::clone(&guard)).await?;
@@ -108,7 +112,7 @@ impl Serve {
         }))
     }
 
-    fn service(&self) -> Result<Service> {
+    fn service(&self, figures: Arc<figures::Figures>) -> Result<Service> {
         let state = state::State::open(self.state.as_deref(), self.store.as_deref())?;
         Ok(Service {
             shelf: shelf::Shelf::new(self.model.clone(), self.strict_models, self.memory),
@@ -117,7 +121,7 @@ impl Serve {
             ledger: state.ledger,
             _lock: state.lock,
             memory: Default::default(),
-            figures: Arc::default(),
+            figures,
             telemetry: Telemetry::to(Collector::named(self.otlp.as_deref()), SERVICE)?,
             queue: Queue::new("work", self.workers.into(), self.queue.into())?,
             live: Queue::new("live", self.workers.into(), self.queue.into())?,
@@ -134,6 +138,9 @@ impl Serve {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
                     .with_context(|| format!("cannot read {}", path.display()))?;
+                if text.trim().is_empty() {
+                    bail!("{} holds no token; write one into it, or leave --token-file out", path.display());
+                }
                 Some(text.trim().to_owned())
             }
             None => self.token.clone(),
@@ -149,7 +156,9 @@ impl Serve {
             local_names: token.is_none(),
             token: token.as_deref().map(digest),
             origins: self.cors_origin.clone(),
-            a_minute: self.rate_limit,
+            a_minute: self.rate_limit.unwrap_or(A_MINUTE),
+            spares_own: self.rate_limit.is_none(),
+            figures: Arc::default(),
             left: Default::default(),
         })
     }

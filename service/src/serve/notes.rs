@@ -1,6 +1,9 @@
 //! `POST /v1/notes`: notes as they are made, for those who play along.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::body::{Body as Bytes, Bytes as Line};
@@ -10,14 +13,16 @@ use axum::response::{IntoResponse, Response};
 use continuo_inference::{Constraints, Engine, Event, Prompt, Sampling, Step, TimeFrame};
 use continuo_remote::wire::{NoteLine, Notes, Problem, WireNote};
 use continuo_timeline::{Instrument, Key};
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use tokio_stream::StreamExt;
-use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::time::{Interval, interval_at};
+use tokio_stream::{Stream, StreamExt};
 
 use super::caller::Caller;
 use super::extract::Body;
 use super::failure::{Failure, fault};
-use super::life::{Life, Waiter};
+use super::figures::Done;
+use super::life::{Life, Waiter, say_last};
+use super::play::TOKENS;
 use super::service::Service;
 
 /// Longest answer, and latest onset, in ticks.
@@ -27,8 +32,12 @@ const LATEST: i32 = 2_000_000;
 const MOST: usize = 8192;
 /// How long a look for the next note lasts: a request that was dropped ends within it.
 const LOOK: Duration = Duration::from_millis(10);
-/// A sign of life is sent when no note came for so long.
+/// A sign of life is sent when no line came for so long, also while the request waits for its turn or its model.
 const SIGN: Duration = Duration::from_secs(1);
+/// Lines that wait for whoever reads them; then the work waits too.
+const LINES: usize = 256;
+/// What these requests are called where work is counted.
+const NAME: &str = "notes";
 
 /// Answers a prompt of the engine; each note is sent when it is made.
 #[utoipa::path(
@@ -45,23 +54,56 @@ pub async fn notes(
     Body(asked): Body<Notes>,
 ) -> Result<Response, Failure> {
     sound(&asked)?;
-    let (say, heard) = unbounded_channel();
+    let (say, heard) = channel(LINES);
     let waiter = Waiter(service.life());
     let house = Arc::clone(&service);
     let work = move |life: &Life| {
-        if let Err(failure) = answer(&house, &asked, life, &say) {
-            let _ = say.send(NoteLine::Failed { message: failure.message });
-        }
+        let began = Instant::now();
+        let done = answer(&house, &asked, life, &say);
+        counted(&house, life, began.elapsed(), done.as_ref().err());
+        let last = done.unwrap_or_else(|failure| NoteLine::Failed { message: failure.message });
+        say_last(&say, last);
         Ok(())
     };
-    service.submit_to(&service.live, caller.lane, &waiter.0, work)?;
-    let lines = UnboundedReceiverStream::new(heard).map(move |line: NoteLine| {
+    if let Err(failure) = service.submit_to(&service.live, caller.lane, &waiter.0, work) {
+        counted(&service, &waiter.0, Duration::ZERO, Some(&failure));
+        return Err(Failure { counted: true, ..failure });
+    }
+    let signs = interval_at(tokio::time::Instant::now() + SIGN, SIGN);
+    let lines = Lines { heard, signs }.map(move |line| {
         let _open = &waiter;
         let mut text = serde_json::to_string(&line)?;
         text.push('\n');
         Ok::<_, serde_json::Error>(Line::from(text))
     });
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Bytes::from_stream(lines)).into_response())
+}
+
+/// Lines as they are said, and signs of life between them.
+struct Lines {
+    heard: Receiver<NoteLine>,
+    signs: Interval,
+}
+
+impl Stream for Lines {
+    type Item = NoteLine;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<NoteLine>> {
+        match self.heard.poll_recv(context) {
+            Poll::Ready(line) => {
+                self.signs.reset();
+                Poll::Ready(line)
+            }
+            Poll::Pending => self.signs.poll_tick(context).map(|_| Some(NoteLine::Waiting)),
+        }
+    }
+}
+
+/// Counts an answer that is over.
+fn counted(service: &Service, life: &Life, took: Duration, failure: Option<&Failure>) {
+    let error = failure.map(|failure| if failure.cancelled { "cancelled" } else { failure.kind.name() });
+    let tokens = life.tokens.load(Ordering::Relaxed);
+    service.figures.done(&Done { task: NAME, error, tokens, took, together: 0.0 });
 }
 
 /// Refuses what no engine could answer.
@@ -96,13 +138,14 @@ fn sound(asked: &Notes) -> Result<(), Failure> {
     if faults.is_empty() { Ok(()) } else { Err(Failure::faulty(faults)) }
 }
 
-/// Sends the notes of an answer until it is over or nobody listens.
+/// Sends the notes of an answer until it is over or nobody listens; gives the last line.
 fn answer(
     service: &Service,
     asked: &Notes,
     life: &Life,
-    say: &UnboundedSender<NoteLine>,
-) -> Result<(), Failure> {
+    say: &Sender<NoteLine>,
+) -> Result<NoteLine, Failure> {
+    life.check()?;
     let chosen = service.shelf.choose(asked.model_size)?;
     let model = chosen.engine.model();
     let ticks_per_beat = match model.frame() {
@@ -114,42 +157,29 @@ fn answer(
             format!("the model counts {ticks_per_beat} ticks a beat (0: 10 ms each), and the prompt others");
         return Err(Failure::field("ticks_per_beat", text));
     }
-    let _ = say.send(NoteLine::Start { model: model.name().into(), ticks_per_beat });
+    life.say(say, NoteLine::Start { model: model.name().into(), ticks_per_beat });
     if asked.prepare {
         chosen.engine.prepare(prompt(asked));
-        let _ = say.send(NoteLine::Done { notes: 0, ms_per_token: chosen.engine.ms_per_token() });
-        return Ok(());
+        return Ok(NoteLine::Done { notes: 0, ms_per_token: chosen.engine.ms_per_token() });
     }
     relay(&chosen.engine, asked, life, say)
 }
 
-fn relay(
-    engine: &Engine,
-    asked: &Notes,
-    life: &Life,
-    say: &UnboundedSender<NoteLine>,
-) -> Result<(), Failure> {
+fn relay(engine: &Engine, asked: &Notes, life: &Life, say: &Sender<NoteLine>) -> Result<NoteLine, Failure> {
     let mut answer = engine.answer(prompt(asked));
-    let (mut notes, mut said) = (0, Instant::now());
+    let mut notes = 0;
     loop {
         life.check()?;
-        let line = match answer.wait_for(LOOK) {
+        match answer.wait_for(LOOK) {
             Step::Note(event) => {
                 notes += 1;
-                NoteLine::Note { note: WireNote::from(&event) }
+                life.tokens.fetch_add(TOKENS as u64, Ordering::Relaxed);
+                // Where nobody listens any more the life is called off, and with it the work.
+                life.say(say, NoteLine::Note { note: WireNote::from(&event) });
             }
-            Step::Pending if said.elapsed() < SIGN => continue,
-            Step::Pending => NoteLine::Waiting,
+            Step::Pending => {}
             Step::Failed(why) => return Err(Failure::failed(why)),
-            Step::Done => {
-                let _ = say.send(NoteLine::Done { notes, ms_per_token: engine.ms_per_token() });
-                return Ok(());
-            }
-        };
-        said = Instant::now();
-        // Whoever listened has gone: the answer is dropped, and with it the work.
-        if say.send(line).is_err() {
-            return Ok(());
+            Step::Done => return Ok(NoteLine::Done { notes, ms_per_token: engine.ms_per_token() }),
         }
     }
 }

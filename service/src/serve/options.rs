@@ -41,9 +41,9 @@ pub struct Serve {
     /// Pieces of work that may wait.
     #[arg(long, default_value_t = 64, value_parser = value_parser!(u16).range(0..=4096), env = "CONTINUO_QUEUE")]
     pub queue: u16,
-    /// Requests for work a minute and address; 0 is no limit.
-    #[arg(long, default_value_t = 600.0, env = "CONTINUO_RATE_LIMIT")]
-    pub rate_limit: f64,
+    /// Requests for work a minute and address; 0 is no limit [default: 600, and no limit for this machine's own].
+    #[arg(long, env = "CONTINUO_RATE_LIMIT")]
+    pub rate_limit: Option<f64>,
     /// Largest body in bytes.
     #[arg(long, default_value_t = 8 << 20, env = "CONTINUO_MAX_BODY")]
     pub max_body: usize,

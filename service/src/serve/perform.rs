@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -40,6 +40,8 @@ pub struct Errand {
     pub request_id: String,
     /// What is told of it to whoever traces; it ends with the errand.
     pub span: Mutex<Span>,
+    /// Hash of the first answer, once it is stored.
+    pub first: OnceLock<String>,
 }
 
 impl Errand {
@@ -49,7 +51,13 @@ impl Errand {
         let done = catch_unwind(AssertUnwindSafe(|| self.attempt(service, life, say)));
         let done = done.unwrap_or_else(|_| Err(defect()));
         self.tell(service, life, began.elapsed(), &done);
-        done
+        done.map_err(|failure| Failure { counted: true, ..failure })
+    }
+
+    /// Tells that the queue would not take it.
+    pub fn refused(&self, service: &Service, life: &Life, failure: Failure) -> Failure {
+        self.tell(service, life, Duration::ZERO, &Err(failure.clone()));
+        Failure { counted: true, ..failure }
     }
 
     /// Says what became of it to those who count and trace.
@@ -82,11 +90,11 @@ impl Errand {
     }
 
     fn attempt(&self, service: &Service, life: &Life, say: Say<'_>) -> Result<Prediction, Failure> {
+        life.check()?;
         if self.ask.task == Task::Classify {
             let text = "no classifier is configured, so task classify cannot be done";
             return Err(Failure::unavailable(text).suggest("GET /models lists what can be done"));
         }
-        life.check()?;
         let chosen = service.shelf.choose(self.ask.size)?;
         let mut prediction = match self.ask.task {
             Task::Embed => {
@@ -159,6 +167,7 @@ impl Errand {
         let wants = |what| self.ask.include.contains(&what);
         let midi = wants(Include::Midi).then(|| STANDARD.encode(&sheet.bytes));
         let (hash, _) = service.store.put(sheet.bytes)?;
+        self.first.get_or_init(|| hash.clone());
         // The length decides, unless the count of tokens did.
         let cut = self.ask.notes.is_some_and(|most| new >= most);
         let seed = derive(self.ask.sampling.seed, id);
@@ -251,6 +260,7 @@ impl Errand {
             request_id: self.request_id.clone(),
         };
         prediction.status = "success".into();
+        prediction.model_size = Some(chosen.size.into());
         prediction.task = self.ask.task;
         prediction.meta = trace.clone();
         let facts: Facts = std::mem::take(&mut prediction.metadata.facts);

@@ -13,7 +13,7 @@ use super::tasks::Plan;
 
 /// Tokens of a note.
 pub const TOKENS: usize = 3;
-/// Notes between two words of progress: at most 128 tokens.
+/// Notes between two words of progress, of one variation or of all: at most 128 tokens.
 const NOTES_A_WORD: usize = 42;
 /// How long a cancelled or overdue request is at most worked on while the engine computes a prompt.
 const LOOK: Duration = Duration::from_millis(20);
@@ -46,9 +46,11 @@ struct Play<'a> {
     most: usize,
     voices: Vec<Voice>,
     percent: u64,
+    /// Tokens of all voices at the last word.
+    told: u64,
 }
 
-/// The notes of `count` variations. `say` hears of each at least every 128 tokens.
+/// The notes of `count` variations. `say` hears of each, and of all together, at least every 128 tokens.
 pub fn play(
     engine: &Engine,
     plan: &Plan,
@@ -62,6 +64,7 @@ pub fn play(
         most: most.unwrap_or(usize::MAX),
         voices: (0..count).map(|k| Voice::new(engine, plan, k)).collect(),
         percent: 0,
+        told: 0,
     };
     while play.voices.iter().any(|voice| voice.answer.is_some()) {
         life.check()?;
@@ -159,9 +162,11 @@ impl Play<'_> {
         self.percent = self.percent.max(percent);
         life.percent.store(self.percent, Ordering::Relaxed);
         let voice = &mut self.voices[index];
-        if voice.events.len() >= voice.told + NOTES_A_WORD || over && voice.events.len() > voice.told {
-            voice.told = voice.events.len();
-            let tokens = life.tokens.load(Ordering::Relaxed);
+        let tokens = life.tokens.load(Ordering::Relaxed);
+        let many = tokens >= self.told + (TOKENS * NOTES_A_WORD) as u64;
+        let grown = voice.events.len() >= voice.told + NOTES_A_WORD;
+        if (many || grown || over) && voice.events.len() > voice.told {
+            (voice.told, self.told) = (voice.events.len(), tokens);
             say(&Word { variation: index as u64, events: &voice.events, tokens, percent: self.percent });
         }
     }

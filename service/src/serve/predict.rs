@@ -34,10 +34,12 @@ pub async fn answered(
     caller: &Caller,
     request: Predict,
 ) -> Result<Prediction, Failure> {
-    let errand = service.errand(caller, request).await?;
+    let errand = Arc::new(service.errand(caller, request).await?);
     let waiter = Waiter(service.life());
-    let house = Arc::clone(service);
-    let work = move |life: &_| errand.perform(&house, life, &mut |_| ());
-    let coming = service.submit(caller.lane, &waiter.0, work)?;
-    outcome(coming).await
+    let (house, own) = (Arc::clone(service), Arc::clone(&errand));
+    let work = move |life: &_| own.perform(&house, life, &mut |_| ());
+    match service.submit(caller.lane, &waiter.0, work) {
+        Ok(coming) => outcome(coming).await,
+        Err(failure) => Err(errand.refused(service, &waiter.0, failure)),
+    }
 }

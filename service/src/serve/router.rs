@@ -72,6 +72,6 @@ pub fn guarded(routes: Router, guard: Arc<Guard>, most: usize) -> Router {
     routes
         .fallback(|| async { Failure::of_status(StatusCode::NOT_FOUND) })
         .layer(DefaultBodyLimit::max(most))
-        .layer(middleware::from_fn_with_state(guard, admit))
-        .layer(middleware::from_fn(number))
+        .layer(middleware::from_fn_with_state(Arc::clone(&guard), admit))
+        .layer(middleware::from_fn_with_state(guard, number))
 }

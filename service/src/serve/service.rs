@@ -1,7 +1,7 @@
 //! What all requests share, and how work gets to its thread.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
@@ -67,10 +67,10 @@ impl Service {
         life
     }
 
-    /// Calls off all work.
-    pub fn cancel_all(&self) {
+    /// Calls off all work, since the service ends.
+    pub fn interrupt_all(&self) {
         let lives = self.lives.lock().unwrap_or_else(PoisonError::into_inner);
-        lives.iter().filter_map(Weak::upgrade).for_each(|life| life.cancel());
+        lives.iter().filter_map(Weak::upgrade).for_each(|life| life.interrupt());
     }
 
     /// Does something that may wait for a disk, apart from the threads that serve.
@@ -82,35 +82,60 @@ impl Service {
         tokio::task::spawn_blocking(move || work(&service)).await.unwrap_or_else(|_| Err(defect()))
     }
 
-    /// Ends a job that the queue would not take.
-    pub async fn refuse(self: &Arc<Self>, job_id: String, failure: Failure, request_id: String) {
-        let end = move |service: &Self| {
-            service.jobs.end(&job_id, &Err(failure), &request_id);
-            Ok(())
+    /// Makes a job of an errand and gives it to the queue; gives its name, of which `make` makes the work. The two
+    /// are one step that nobody who goes away can part, so that no job is left without work.
+    pub async fn begin<W: FnOnce(&Self, &Errand, &Life) + Send + 'static>(
+        self: &Arc<Self>,
+        lane: Lane,
+        life: &Arc<Life>,
+        errand: Errand,
+        make: impl FnOnce(&str) -> W + Send + 'static,
+    ) -> Result<String, Failure> {
+        let (house, life, errand) = (Arc::clone(self), Arc::clone(life), Arc::new(errand));
+        let both = move |service: &Self| {
+            let job_id = service.jobs.create(errand.ask.task, Arc::clone(&life))?;
+            let (work, own) = (make(&job_id), Arc::clone(&errand));
+            let work = move |life: &Life| {
+                work(&house, &own, life);
+                Ok(())
+            };
+            service.submit(lane, &life, work).map_err(|failure| {
+                service.jobs.end(&job_id, &Err(failure.clone()), &errand.request_id);
+                errand.refused(service, &life, failure)
+            })?;
+            Ok(job_id)
         };
-        // Nobody is told of the job, so nothing is lost if this fails.
-        let _ = self.apart(end).await;
+        self.apart(both).await
+    }
+
+    /// Counts a failure that no piece of work tells.
+    pub fn count(&self, failure: Failure) -> Failure {
+        self.figures.failed(failure.kind.name());
+        Failure { counted: true, ..failure }
     }
 
     /// Looks a request through. Decodes files, so it is not for the threads that serve.
     pub async fn errand(self: &Arc<Self>, caller: &Caller, request: Predict) -> Result<Errand, Failure> {
         let name = caller.name(request.client_job_id.as_deref());
         let request_id = caller.request_id.clone();
-        let look = move |service: &Self| Ask::of(&request, &|hash| service.store.get(hash));
-        let ask = self.apart(look).await?;
+        let look = move |service: &Self| {
+            let ask = Ask::of(&request, &|hash| service.store.get(hash))?;
+            // Now, and not when the music is made.
+            service.ledger.knows_parent(ask.artifact.parent_id.as_deref())?;
+            Ok(ask)
+        };
+        let ask = self.apart(look).await.map_err(|failure| self.count(failure))?;
         let mut span = self.telemetry.span(ask.task.name(), &caller.trace);
         span.set("task", ask.task.name());
         span.set("request_id", request_id.clone());
-        if let Some(tokens) = ask.notes {
-            span.set("max_tokens", i64::try_from(3 * tokens).unwrap_or(i64::MAX));
-        }
+        span.set("max_tokens", ask.most_tokens);
         if let Some(size) = ask.size {
             span.set("model_size", size.name());
         }
         if let Some(name) = &name.name {
             span.set("mcp.client_job_id", name.clone());
         }
-        Ok(Errand { ask, name, request_id, span: Mutex::new(span) })
+        Ok(Errand { ask, name, request_id, span: Mutex::new(span), first: OnceLock::new() })
     }
 
     /// Gives work to a thread of the queue.
@@ -132,18 +157,22 @@ impl Service {
         work: impl FnOnce(&Life) -> Result<T, Failure> + Send + 'static,
     ) -> Result<Coming<T>, Failure> {
         let (give, coming) = oneshot::channel();
-        let life = Arc::clone(life);
+        let own = Arc::clone(life);
         let (asked, figures) = (Instant::now(), Arc::clone(&self.figures));
         let work = move || {
-            life.begin();
-            figures.waited(asked.elapsed());
+            // What was called off while it waited does not begin; it looks at its life first, and tells.
+            if !own.is_off() {
+                own.begin();
+                figures.waited(asked.elapsed());
+            }
             // Whoever waited may have gone.
-            let _ = give.send(life.check().and_then(|()| work(&life)));
+            let _ = give.send(work(&own));
         };
         if self.closing.load(Ordering::Relaxed) {
-            return Err(Failure::unavailable("the service is going down; try again when it is back"));
+            let failure = Failure::unavailable("the service is going down; try again when it is back");
+            return Err(Failure { retry_after: Some(2), ..failure });
         }
-        queue.push(lane, Box::new(work)).map_err(|full| {
+        queue.push(lane, Arc::clone(life), Box::new(work)).map_err(|full| {
             let text = format!("{} requests wait already, and no more may (--queue)", full.waiting);
             Failure::busy(text, 2)
                 .with(serde_json::json!({ "waiting": full.waiting }))

@@ -1,11 +1,12 @@
 //! The models of this machine, loaded when they are first asked for.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use continuo_inference::device::Place as Device;
 use continuo_inference::{Engine, Model, library};
 use continuo_remote::wire::ModelSize;
 use serde_json::json;
@@ -20,9 +21,18 @@ pub struct Shelf {
     strict: bool,
     /// Most bytes of a model's weights, if it is said; else what the system has free.
     memory: Option<u64>,
-    engines: Mutex<HashMap<&'static str, Arc<Engine>>>,
+    /// A place for each model that was asked for. Held only to find one, never while a model is loaded.
+    places: Mutex<HashMap<&'static str, Arc<Place>>>,
     /// The model that was last wanted exact, by the same name: embeddings are compared with those of others.
     exact: Mutex<Option<(&'static str, Arc<Model>)>>,
+}
+
+/// Where a model stands once it is loaded.
+#[derive(Default)]
+struct Place {
+    engine: OnceLock<Arc<Engine>>,
+    /// Held while it is loaded: those who want the same wait for it, and nobody else does.
+    loading: Mutex<()>,
 }
 
 /// The model that answers.
@@ -45,12 +55,12 @@ impl Shelf {
     /// `own` is the model of `--model`; `strict` refuses sizes that are not here; a model of more than `memory`
     /// bytes is refused before it is read.
     pub fn new(own: Option<String>, strict: bool, memory: Option<u64>) -> Self {
-        Self { own, strict, memory, engines: Mutex::default(), exact: Mutex::default() }
+        Self { own, strict, memory, places: Mutex::default(), exact: Mutex::default() }
     }
 
-    /// Whether only the size that was asked for may answer.
-    pub fn is_strict(&self) -> bool {
-        self.strict
+    /// Whether the model of `--model`, or the built-in one, may answer.
+    pub fn has_own(&self) -> bool {
+        self.own.is_some() || !self.strict
     }
 
     /// The model for a request. Loads it if need be, so it may take seconds.
@@ -59,10 +69,12 @@ impl Shelf {
         if (asked.is_some() || self.own.is_none()) && installed(wanted) {
             return self.chosen(wanted.name(), None);
         }
-        if self.strict {
+        let best = ModelSize::ALL.into_iter().rev().find(|size| self.own.is_none() && installed(*size));
+        // To be strict is to answer no size with another; where none is asked for, any that is here is right.
+        let answers = if asked.is_some() { !self.strict } else { best.is_some() || self.has_own() };
+        if !answers {
             return Err(absent(wanted));
         }
-        let best = ModelSize::ALL.into_iter().rev().find(|size| self.own.is_none() && installed(*size));
         let name = best.map_or(OWN, ModelSize::name);
         let warning = asked.map(|size| {
             format!(
@@ -88,20 +100,29 @@ impl Shelf {
             .suggest("ask for a smaller model_size, or make room"))
     }
 
-    /// How long all models have computed.
-    pub fn busy(&self) -> Duration {
-        let engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
-        let micros = engines.values().map(|engine| engine.work().busy.load(Ordering::Relaxed)).sum();
-        Duration::from_micros(micros)
+    /// How long models have computed, by what they compute on.
+    pub fn busy(&self) -> BTreeMap<&'static str, Duration> {
+        let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut busy = BTreeMap::from([("cpu", Duration::ZERO)]);
+        for engine in places.values().filter_map(|place| place.engine.get()) {
+            let own = Duration::from_micros(engine.work().busy.load(Ordering::Relaxed));
+            *busy.entry(device(engine.model())).or_default() += own;
+        }
+        busy
     }
 
     fn chosen(&self, size: &'static str, warning: Option<String>) -> Result<Chosen, Failure> {
-        let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(engine) = engines.get(size) {
-            return Ok(Chosen { engine: Arc::clone(engine), size, warning });
-        }
-        let engine = Engine::shared(self.load(size, models::load_to_play)?);
-        engines.insert(size, Arc::clone(&engine));
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = Arc::clone(places.entry(size).or_default());
+        drop(places);
+        let _alone = place.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        let engine = match place.engine.get() {
+            Some(engine) => Arc::clone(engine),
+            None => {
+                let engine = Engine::shared(self.load(size, models::load_to_play)?);
+                Arc::clone(place.engine.get_or_init(|| engine))
+            }
+        };
         Ok(Chosen { engine, size, warning })
     }
 
@@ -127,14 +148,46 @@ impl Shelf {
     }
 }
 
+/// What a model computes on.
+fn device(model: &Model) -> &'static str {
+    match Device::wanted() {
+        // Weights in small whole numbers are those of the processor's own kernels.
+        _ if model.sizes().is_some() => "cpu",
+        Device::Processor | Device::Tensors => "cpu",
+        Device::Metal => "metal",
+        Device::Best if cfg!(feature = "metal") && !cfg!(feature = "cuda") => "metal",
+        Device::Cuda | Device::Best => "cuda",
+    }
+}
+
+/// Where models compute, in words.
+pub fn place() -> &'static str {
+    match Device::wanted() {
+        Device::Cuda => "the graphics processor of NVIDIA, or on the processor where there is none",
+        Device::Metal => "the graphics processor of this Mac, or on the processor where there is none",
+        Device::Best if cfg!(feature = "cuda") || cfg!(feature = "metal") => {
+            "a graphics processor if there is one, else on the processor"
+        }
+        _ => "the processor",
+    }
+}
+
 /// Bytes of the weights of a model.
 fn weights(path: &Path) -> u64 {
     let of = |path: &Path| path.metadata().map_or(0, |there| there.len());
-    let heavy = |path: &PathBuf| {
-        path.extension().is_some_and(|kind| ["safetensors", "bin"].iter().any(|one| kind == *one))
+    if !path.is_dir() {
+        return of(path);
+    }
+    let all = library::children(path);
+    let sum = |kind: &str| {
+        let own = all.iter().filter(|path| path.extension().is_some_and(|one| one == kind));
+        own.map(|path| of(path)).sum::<u64>()
     };
-    let inside = library::children(path).into_iter().filter(heavy).map(|path| of(&path)).sum();
-    if path.is_dir() { inside } else { of(path) }
+    // Where a checkpoint lies there in both kinds, it is read from the first.
+    match sum("safetensors") {
+        0 => sum("bin"),
+        bytes => bytes,
+    }
 }
 
 /// What the system can give, in bytes, where it tells.

@@ -14,7 +14,7 @@ use super::service::Service;
 /// How long work may go on after the word to stop.
 const GRACE: Duration = Duration::from_secs(4);
 /// How long answers may be on their way after that.
-const LAST: Duration = Duration::from_secs(3);
+const LAST: Duration = Duration::from_secs(1);
 
 static STOPPED: Notify = Notify::const_new();
 
@@ -26,7 +26,7 @@ pub async fn told(service: Arc<Service>) {
     STOPPED.notify_one();
     tokio::spawn(async move {
         sleep(GRACE).await;
-        service.cancel_all();
+        service.interrupt_all();
     });
 }
 
@@ -40,7 +40,7 @@ pub async fn within(serving: impl Future<Output = Result<()>>, service: &Service
         done = serving => done?,
         () = overdue => {}
     }
-    service.cancel_all();
+    service.interrupt_all();
     service.queue.close();
     service.live.close();
     // Threads look at their lives many times a second, but for an embedding, which is not waited for.

@@ -7,19 +7,21 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use continuo_remote::wire::{Predict, Prediction, Problem, Progress, StreamEvent, Task};
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::StreamExt;
-use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_stream::wrappers::ReceiverStream;
 
 use super::ask::Ask;
 use super::caller::Caller;
 use super::extract::Body;
 use super::failure::Failure;
-use super::life::{Life, Waiter};
+use super::life::{Life, Waiter, say_last};
 use super::perform::Errand;
 use super::play::TOKENS;
-use super::service::Service;
+use super::service::{Service, compatible};
 
+/// Words that wait for whoever reads them, each with the file so far; then the work waits too.
+const WORDS: usize = 8;
 /// Notes that a second has, about.
 const PACE: f64 = 6.0;
 
@@ -37,28 +39,23 @@ pub async fn stream(
     caller: Caller,
     Body(request): Body<Predict>,
 ) -> Result<impl IntoResponse, Failure> {
+    let busy = request.compat.as_ref().and_then(|compat| compat.busy_status);
     let errand = service.errand(&caller, request).await?;
     if errand.ask.task == Task::Embed {
         return Err(Failure::field("task", "task embed makes no music to stream; ask for it at /predict"));
     }
-    let (say, heard) = unbounded_channel();
+    let (say, heard) = channel(WORDS);
     let waiter = Waiter(service.life());
-    let (task, own) = (errand.ask.task, Arc::clone(&waiter.0));
-    let job_id = service.apart(move |service| service.jobs.create(task, own)).await?;
-    let estimated_tokens = estimate(&errand.ask);
-    // Whoever listens may have gone at any time; then the waiter calls the work off.
-    let _ = say.send(Progress::Start { task: errand.ask.task, job_id: job_id.clone(), estimated_tokens });
-    let house = Arc::clone(&service);
-    let id = job_id.clone();
-    let work = move |life: &Life| {
-        told(&house, &errand, &id, life, &say);
-        Ok(())
+    let (task, estimated_tokens) = (errand.ask.task, estimate(&errand.ask));
+    let make = move |id: &str| {
+        let job_id = id.to_owned();
+        // Whoever listens may have gone at any time; then the waiter calls the work off.
+        let _ = say.try_send(Progress::Start { task, job_id: job_id.clone(), estimated_tokens });
+        move |service: &Service, errand: &Errand, life: &Life| told(service, errand, &job_id, life, &say)
     };
-    if let Err(failure) = service.submit(caller.lane, &waiter.0, work) {
-        service.refuse(job_id, failure.clone(), caller.request_id).await;
-        return Err(failure);
-    }
-    let events = UnboundedReceiverStream::new(heard).map(move |progress| {
+    let begun = service.begin(caller.lane, &waiter.0, errand, make).await;
+    begun.map_err(|failure| compatible(failure, busy))?;
+    let events = ReceiverStream::new(heard).map(move |progress| {
         let _open = &waiter;
         Event::default().json_data(progress)
     });
@@ -66,22 +63,24 @@ pub async fn stream(
 }
 
 /// Does the errand, and says everything about it.
-fn told(service: &Service, errand: &Errand, job_id: &str, life: &Life, say: &UnboundedSender<Progress>) {
+fn told(service: &Service, errand: &Errand, job_id: &str, life: &Life, say: &Sender<Progress>) {
     let result = errand.perform(service, life, &mut |progress| {
-        let _ = say.send(progress);
+        life.say(say, progress);
     });
     service.jobs.end(job_id, &result, &errand.request_id);
     let tokens_so_far = life.tokens.load(Ordering::Relaxed);
-    let _ = say.send(match result {
-        Ok(result) => complete(result),
+    let last = match result {
+        Ok(result) => complete(result, errand.first.get()),
         Err(failure) if failure.cancelled => Progress::Cancelled { tokens_so_far },
         Err(failure) => Progress::Error { problem: Box::new(failure.problem(&errand.request_id)) },
-    });
+    };
+    say_last(say, last);
 }
 
-fn complete(result: Prediction) -> Progress {
+/// The hash is told here also where `include` leaves it out of the result.
+fn complete(result: Prediction, first: Option<&String>) -> Progress {
     Progress::Complete {
-        output_hash: result.output_hash.clone().unwrap_or_default(),
+        output_hash: first.cloned().unwrap_or_default(),
         total_tokens: result.variations.iter().map(|one| one.tokens).sum(),
         result: Box::new(result),
     }

@@ -28,6 +28,8 @@ pub struct Serving {
     child: Child,
     pub url: String,
     pub home: PathBuf,
+    /// What it said on stderr until it served.
+    pub began: String,
     /// What it says on stderr after the first line; read all the time, so that it never waits for a reader.
     said: Option<JoinHandle<String>>,
     keeps: bool,
@@ -104,12 +106,13 @@ impl Serving {
             assert!(said.read_line(&mut text).unwrap() > 0, "{test}: it said {text:?}");
         }
         let url = text.split_whitespace().rfind(|word| word.starts_with("http://")).unwrap().to_owned();
+        let began = text;
         let said = std::thread::spawn(move || {
             let mut text = String::new();
             let _ = said.read_to_string(&mut text);
             text
         });
-        Self { child, url, home, said: Some(said), keeps: false }
+        Self { child, url, home, began, said: Some(said), keeps: false }
     }
 
     /// Its home stays when it goes.

@@ -53,8 +53,8 @@ const COLUMNS: &str =
     "a.seq, a.id, a.content_hash, a.creator, a.metadata, a.variation_set_id, a.parent_id, a.created";
 
 impl Ledger {
-    /// Makes artifacts, all of them or none; gives each, and whether it is new. A file that has one keeps it,
-    /// and its tags grow.
+    /// Makes artifacts, all of them or none; gives each, and whether it is new. A file that has one keeps it, its
+    /// tags grow, and it joins the set.
     pub fn make(&self, all: &[New]) -> Result<Vec<(Artifact, bool)>, Failure> {
         let mut db = self.db();
         let change = db.transaction().map_err(|error| broken(&error))?;
@@ -63,12 +63,18 @@ impl Ledger {
             if let Some(parent) = &new.parent_id
                 && one(&change, "a.id = ?1", parent).map_err(|error| broken(&error))?.is_none()
             {
-                return Err(Failure::field("parent_id", format!("there is no artifact {parent:.80}")));
+                return Err(orphan(parent));
             }
             made.push(insert(&change, new).map_err(|error| broken(&error))?);
         }
         change.commit().map_err(|error| broken(&error))?;
         Ok(made)
+    }
+
+    /// Refuses a parent that is not there.
+    pub fn knows_parent(&self, id: Option<&str>) -> Result<(), Failure> {
+        let Some(id) = id else { return Ok(()) };
+        self.artifact(id)?.map(drop).ok_or_else(|| orphan(id))
     }
 
     /// An artifact by its name.
@@ -102,6 +108,10 @@ impl Ledger {
     }
 }
 
+fn orphan(parent: &str) -> Failure {
+    Failure::field("parent_id", format!("there is no artifact {parent:.80}"))
+}
+
 fn insert(db: &Connection, new: &New) -> rusqlite::Result<(Artifact, bool)> {
     let there = one(db, "a.content_hash = ?1", &new.content_hash)?;
     let is_new = there.is_none();
@@ -125,6 +135,10 @@ fn insert(db: &Connection, new: &New) -> rusqlite::Result<(Artifact, bool)> {
             id
         }
     };
+    if let Some(set) = &new.variation_set_id {
+        let text = "INSERT INTO members (variation_set_id, artifact) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+        db.execute(text, [set, &id])?;
+    }
     for tag in &new.tags {
         db.execute("INSERT INTO tags (artifact, tag) VALUES (?1, ?2) ON CONFLICT DO NOTHING", [&id, tag])?;
     }
@@ -152,16 +166,16 @@ fn one(db: &Connection, condition: &str, value: &str) -> rusqlite::Result<Option
 fn listed(db: &Connection, filter: &Filter) -> rusqlite::Result<(Vec<Artifact>, Option<u64>)> {
     let mut text = format!("SELECT {COLUMNS} FROM artifacts a WHERE 1");
     let mut values: Vec<Sql> = Vec::new();
-    let equal = [
-        ("a.variation_set_id", &filter.variation_set_id),
-        ("a.creator", &filter.creator),
-        ("a.parent_id", &filter.parent_id),
-    ];
+    let equal = [("a.creator", &filter.creator), ("a.parent_id", &filter.parent_id)];
     for (column, value) in equal {
         if let Some(value) = value {
             text += &format!(" AND {column} = ?");
             values.push(value.clone().into());
         }
+    }
+    if let Some(set) = &filter.variation_set_id {
+        text += " AND EXISTS (SELECT 1 FROM members m WHERE m.artifact = a.id AND m.variation_set_id = ?)";
+        values.push(set.clone().into());
     }
     for tag in &filter.tags {
         text += " AND EXISTS (SELECT 1 FROM tags t WHERE t.artifact = a.id AND t.tag = ?)";
@@ -242,6 +256,29 @@ mod tests {
         assert!(ledger.make(&[new(&hash, &["x"], None)]).unwrap()[0].1);
         let (again, is_new) = ledger.make(&[new(&hash, &["y", "x"], None)]).unwrap().remove(0);
         assert_eq!((again.tags, is_new), (vec!["x".to_owned(), "y".to_owned()], false));
+    }
+
+    #[test]
+    fn a_file_belongs_to_every_set_that_it_was_named_in() {
+        let path = std::env::temp_dir().join(format!("continuo-sets-{}.sqlite", std::process::id()));
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(crate::serve::ledger::TABLES).unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        let file = "c".repeat(64);
+        let row = "INSERT INTO artifacts (id, content_hash, creator, metadata, variation_set_id, created)
+                   VALUES ('artifact_c', ?1, 'me', '{}', 'first', '')";
+        old.execute(row, [&file]).unwrap();
+        drop(old);
+        // A ledger of the first version is brought to this one.
+        let ledger = Ledger::open(Some(&path)).unwrap();
+        let again = New { variation_set_id: Some("second".into()), ..new(&file, &[], None) };
+        assert!(!ledger.make(&[again]).unwrap()[0].1);
+        for (set, count) in [("first", 1), ("second", 1), ("third", 0)] {
+            let filter = Filter { variation_set_id: Some(set.into()), limit: 9, ..Filter::default() };
+            assert_eq!(ledger.artifacts(&filter).unwrap().0.len(), count, "{set}");
+        }
+        drop(ledger);
+        std::fs::remove_file(path).unwrap();
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! Jobs in the ledger.
 
-use continuo_remote::wire::{Job, JobState, Problem, ProblemKind, Task};
+use continuo_remote::wire::{Job, JobState, Task};
 use rusqlite::{OptionalExtension, Row, params};
-use serde_json::json;
 
 use super::{Ledger, broken};
-use crate::serve::clock;
 use crate::serve::failure::Failure;
 
 /// How many jobs that are over are kept.
@@ -51,13 +49,7 @@ impl Ledger {
 
     /// Jobs of a process that ended before them have failed; gives how many there were.
     pub fn end_interrupted(&self) -> Result<usize, Failure> {
-        let problem = Problem {
-            error: ProblemKind::GenerationFailed,
-            message: "interrupted: the service ended before the job did; ask again".into(),
-            details: json!({ "reason": "interrupted" }),
-            timestamp: clock::now(),
-            ..Problem::default()
-        };
+        let problem = Failure::interrupted().problem("");
         let error = serde_json::to_string(&problem).unwrap_or_default();
         let text = "UPDATE jobs SET state = 'failed', error = ?1 WHERE state = 'pending'";
         self.db().execute(text, [error]).map_err(|error| broken(&error))

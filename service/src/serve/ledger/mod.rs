@@ -17,7 +17,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::failure::Failure;
 
 /// Version of the tables.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
     CREATE TABLE jobs (
@@ -36,6 +36,16 @@ const TABLES: &str = "
     CREATE INDEX sets ON artifacts (variation_set_id);
     CREATE INDEX parents ON artifacts (parent_id);
     CREATE TABLE kinds (hash TEXT PRIMARY KEY, mime TEXT NOT NULL) WITHOUT ROWID;
+";
+
+/// What the second version has besides: an artifact may belong to several sets.
+const MEMBERS: &str = "
+    CREATE TABLE members (
+        variation_set_id TEXT NOT NULL, artifact TEXT NOT NULL REFERENCES artifacts (id),
+        PRIMARY KEY (variation_set_id, artifact)
+    ) WITHOUT ROWID;
+    INSERT INTO members SELECT variation_set_id, id FROM artifacts WHERE variation_set_id IS NOT NULL;
+    DROP INDEX sets;
 ";
 
 /// The ledger. Its calls write to the disk and wait for it, so they are not for the threads that serve.
@@ -59,9 +69,12 @@ impl Ledger {
             .with_context(wrong)?;
         let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).with_context(wrong)?;
         match version {
-            0 => {
+            0 | 1 => {
                 let change = db.transaction().with_context(wrong)?;
-                change.execute_batch(TABLES).with_context(wrong)?;
+                if version == 0 {
+                    change.execute_batch(TABLES).with_context(wrong)?;
+                }
+                change.execute_batch(MEMBERS).with_context(wrong)?;
                 change.pragma_update(None, "user_version", VERSION).with_context(wrong)?;
                 change.commit().with_context(wrong)?;
             }

@@ -12,8 +12,11 @@ use crate::serve::ask::Ask;
 use crate::serve::failure::Failure;
 use crate::song::Song;
 
-/// Bars of a bridge whose length is not said.
+/// Bars of a bridge whose length is not said, and most bars.
 const BARS: f64 = 4.0;
+const MOST: f64 = 64.0;
+/// Most steps from one tempo to the other.
+const STEPS: f64 = 256.0;
 /// Notes of the second section that the model is told.
 const TOLD: usize = 200;
 
@@ -23,7 +26,8 @@ pub fn plan(ask: &Ask, model: &Model) -> Result<Plan, Failure> {
     let b = ask.sections.1.as_deref().map(|bytes| open(model, "section_b", bytes)).transpose()?;
     let start = a.bar_after(a.end());
     let bar = a.meter(start).1.bar().0;
-    let bars = ask.seconds.map_or(BARS, |seconds| (seconds * a.tempo(start).0 / 60.0 / bar).round().max(1.0));
+    let per_bar = 60.0 * bar / a.tempo(start).0;
+    let bars = ask.seconds.map_or(BARS, |seconds| (seconds / per_bar).round().clamp(1.0, MOST));
     let end = Beats(start.0 + bars * bar);
     let (frame, before) = heard(model, &a, start);
     let placed = b.as_ref().map(|b| placed(&a, b, end)).unwrap_or_default();
@@ -61,7 +65,7 @@ fn placed(a: &Song, b: &Song, to: Beats) -> Vec<Note> {
     b.notes.iter().map(moved).collect()
 }
 
-/// A step of tempo each beat of the bridge, and B's own tempos after it.
+/// A step of tempo each beat of the bridge, or fewer in one of many beats; and B's own tempos after it.
 fn tempos(a: &Song, b: &Song, (start, end): (Beats, Beats)) -> Vec<(Beats, Bpm)> {
     let first = b.bar_before(b.notes.first().map_or(Beats(0.0), |note| note.at));
     let (from, to) = (a.tempo(start).0, b.tempo(first).0);
@@ -71,7 +75,7 @@ fn tempos(a: &Song, b: &Song, (start, end): (Beats, Beats)) -> Vec<(Beats, Bpm)>
         while at < end.0 - 1e-6 {
             let share = (at - start.0) / (end.0 - start.0);
             all.push((Beats(at), Bpm(from + (to - from) * share)));
-            at += 1.0;
+            at += ((end.0 - start.0) / STEPS).max(1.0);
         }
     }
     all.push((end, Bpm(to)));

@@ -41,7 +41,7 @@ pub fn accompany(ask: &Ask, model: &Model) -> Result<Plan, Failure> {
 fn primed(ask: &Ask, model: &Model) -> Result<(Song, f64), Failure> {
     let song = open(model, "midi_input", ask.input.as_deref().unwrap_or_default())?;
     let prime = ask.prime.min(song.seconds(song.end()));
-    let head = song.head(song.beat(prime));
+    let head = song.head(song.beat(prime), song.beat(prime + ask.length()));
     if head.notes.is_empty() {
         let first = song.notes.first().map_or(0.0, |note| song.seconds(note.at));
         let text = format!(

@@ -104,8 +104,13 @@ fn range(notes: &[Note]) -> Option<PitchRange> {
 
 /// "C4" for key 60.
 pub fn pitch(key: u8) -> String {
+    format!("{}{}", class(key), i16::from(key / 12) - 1)
+}
+
+/// "C" for key 60.
+pub fn class(key: u8) -> &'static str {
     const NAMES: [&str; 12] = ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"];
-    format!("{}{}", NAMES[usize::from(key % 12)], i16::from(key / 12) - 1)
+    NAMES[usize::from(key % 12)]
 }
 
 #[cfg(test)]

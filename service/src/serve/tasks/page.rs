@@ -21,6 +21,8 @@ const CLOCK: f64 = 50.0;
 const EDGE: f64 = 1.0 / 480.0;
 /// Longest file that is read, in seconds.
 const LONGEST: f64 = 6.0 * 3600.0;
+/// Quarter notes a minute that a file may have. What is slower than the least no file can say.
+const FASTEST: f64 = 1000.0;
 
 /// Where new notes go.
 pub struct Page {
@@ -129,6 +131,13 @@ pub fn open(model: &Model, name: &str, bytes: &[u8]) -> Result<Song, Failure> {
     let song = Song::parse(Path::new(name), bytes).map_err(|error| wrong(error.to_string()))?;
     if song.notes.is_empty() {
         return Err(wrong("the file has no notes; send one with at least one".into()));
+    }
+    // Seconds that are asked for become beats: at such a tempo they would be millions.
+    if let Some((at, tempo)) = song.tempos.iter().find(|(_, tempo)| tempo.0 > FASTEST) {
+        return Err(wrong(format!(
+            "the tempo at beat {:.0} is {:.0} a minute, and may be {FASTEST:.0}; export the file again",
+            at.0, tempo.0
+        )));
     }
     let seconds = song.seconds(song.end());
     if seconds > LONGEST {

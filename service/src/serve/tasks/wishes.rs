@@ -23,6 +23,17 @@ pub const SUPPORTED: &[&str] = &[
     "fade_out",
 ];
 
+/// Whether a task heeds a wish; [`grant`] names those that it does not.
+pub fn is_heeded(name: &str, task: Task) -> bool {
+    match (name, task) {
+        (_, Task::Embed | Task::Classify) => false,
+        ("preserve_melody" | "vary_rhythm", task) => task == Task::GenerateSeeded,
+        // From nothing there are no pitch classes to keep to.
+        ("vary_harmony", task) => task != Task::Generate,
+        _ => true,
+    }
+}
+
 /// An octave.
 const LEAP: u8 = 12;
 
@@ -30,13 +41,11 @@ const LEAP: u8 = 12;
 pub fn grant(ask: &Ask, mut plan: Plan, seed: &[Note]) -> Plan {
     let wishes = &ask.wishes;
     let mut unsupported = |name: &str| plan.unsupported.push(name.into());
-    if ask.task != Task::GenerateSeeded {
-        if wishes.preserve_melody == Some(true) {
-            unsupported("preserve_melody");
-        }
-        if wishes.vary_rhythm == Some(false) {
-            unsupported("vary_rhythm");
-        }
+    if wishes.preserve_melody == Some(true) && !is_heeded("preserve_melody", ask.task) {
+        unsupported("preserve_melody");
+    }
+    if wishes.vary_rhythm == Some(false) && !is_heeded("vary_rhythm", ask.task) {
+        unsupported("vary_rhythm");
     }
     if wishes.vary_harmony == Some(false) && seed.is_empty() {
         unsupported("vary_harmony");
