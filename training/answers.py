@@ -124,7 +124,8 @@ def loops(model, ask):
     """Answers of four bars to the hand-made loops: grid, key and role, loop by loop."""
     made = handmade.read()
     questions = [
-        {"history": one["notes"].tolist(), "start": 768, "end": 1536, "answer": k, "instruments": one["instruments"]}
+        {"history": one["notes"].tolist(), "start": 768, "end": 1536, "answer": k, "instruments": one["instruments"],
+         "beside": sorted(set(one["notes"][:, 2].tolist()) - set(one["instruments"]))}
         for k, one in enumerate(made)
     ]
     rows = {}

@@ -34,7 +34,9 @@ pub struct Ask {
     /// What was asked.
     pub prompt: Prompt,
     /// Instruments of the answer.
-    pub legal: Vec<Instrument>,
+    wanted: Vec<Instrument>,
+    /// These, and those that go on unheard beside them.
+    all: Vec<Instrument>,
     /// What the model sees.
     pub window: Vec<Triplet>,
     /// Not in the window yet.
@@ -65,14 +67,18 @@ impl Ask {
             return Err(Error::Prompt("a note of the history is before tick 0".into()));
         }
         history.retain(|event| event.onset < prompt.start);
-        let legal = match &prompt.instruments {
+        let wanted = match &prompt.instruments {
             Some(list) if !list.is_empty() => parts(list.iter().map(|&i| Instrument(i.min(128)))),
             _ => parts(history.iter().map(|event| event.instrument)),
         };
+        let beside =
+            prompt.beside.iter().filter(|_| prompt.onsets.is_none()).map(|&i| Instrument(i.min(128)));
+        let all = parts(wanted.iter().copied().chain(beside));
         let mut controls: Vec<Triplet> = prompt.controls.iter().map(|event| triplet(event, true)).collect();
         controls.sort_by_key(|control| control.onset);
         let mut ask = Self {
-            legal,
+            wanted,
+            all,
             window: Vec::new(),
             controls: controls.into(),
             offset: 0,
@@ -130,13 +136,19 @@ impl Ask {
         }
     }
 
-    /// A triplet as a note of the answer.
-    pub fn played(&mut self, triplet: Triplet) -> Event {
+    /// A triplet as a note of the answer; none, if it is of those that go on unheard.
+    pub fn played(&mut self, triplet: Triplet) -> Option<Event> {
         let (instrument, key) = voice(triplet.note);
         self.advance(triplet.onset);
         self.here.push((instrument, key));
-        self.given += 1;
-        Event { onset: triplet.onset, duration: triplet.duration, instrument, key }
+        let heard = self.wanted.contains(&instrument);
+        self.given += u32::from(heard);
+        heard.then_some(Event { onset: triplet.onset, duration: triplet.duration, instrument, key })
+    }
+
+    /// Who may play the next note: the first of an answer is heard.
+    pub fn legal(&self) -> &[Instrument] {
+        if self.given == 0 { &self.wanted } else { &self.all }
     }
 
     /// The listed onset after this one, or the first of the answer.
@@ -166,7 +178,7 @@ impl Ask {
     /// What each of several instruments gains for having been silent, where a beat has so many ticks.
     #[allow(clippy::cast_precision_loss)] // a window of ticks
     pub fn turns(&self, beat: i32) -> Vec<(Instrument, f32)> {
-        if self.legal.len() < 2 || self.prompt.constraints.balance <= 0.0 {
+        if self.wanted.len() < 2 || self.prompt.constraints.balance <= 0.0 {
             return Vec::new();
         }
         let last = |part: Instrument| {
@@ -178,12 +190,12 @@ impl Ask {
         let beats = |part: Instrument| {
             last(part).map_or(f32::INFINITY, |last| (self.now - last) as f32 / beat as f32)
         };
-        self.legal.iter().map(|&part| (part, self.prompt.constraints.turn(beats(part)))).collect()
+        self.wanted.iter().map(|&part| (part, self.prompt.constraints.turn(beats(part)))).collect()
     }
 
     /// Whether no note can be added to the newest onset.
     pub fn is_full(&self) -> bool {
-        let top = self.legal.iter().max().and_then(|&instrument| {
+        let top = self.legal().iter().max().and_then(|&instrument| {
             let open = |key: &u8| self.prompt.constraints.allows(instrument, Key(*key));
             (0..128).rev().find(open).map(|key| (instrument, Key(key)))
         });

@@ -31,6 +31,9 @@ pub struct Prompt {
     pub constraints: Constraints,
     /// Instruments allowed in the answer, 0 to 128; those of the history if `None`.
     pub instruments: Option<Vec<u8>>,
+    /// Instruments that others play: the answer is made as if they went on, and their notes are not given out. Without them
+    /// the answer alone would have to be all that was heard together. No use where `onsets` are listed.
+    pub beside: Vec<u8>,
     /// Most notes on one onset.
     pub max_per_onset: u8,
     /// How tokens are drawn.
@@ -54,6 +57,7 @@ impl Default for Prompt {
             leap: None,
             constraints: Constraints::default(),
             instruments: None,
+            beside: Vec::new(),
             max_per_onset: 8,
             sampling: Sampling::default(),
             answer: 0,

@@ -401,7 +401,7 @@ impl Session {
         ask.window.push(triplet);
         if triplet.note != v::REST {
             ask.rests = 0;
-            return Some(Want::Note(ask.played(triplet)));
+            return ask.played(triplet).map(Want::Note);
         }
         ask.rests += 1;
         ask.advance(triplet.onset);
@@ -434,7 +434,7 @@ impl Session {
 
     /// Rows of the notes of the instruments asked for. Or a REST, if time went on.
     fn voices(&self, ask: &Ask, onset: i32) -> Vec<Range<u32>> {
-        let rows = ask.legal.iter().map(|&one| row(one, Key(0))..row(one, Key(127)) + 1);
+        let rows = ask.legal().iter().map(|&one| row(one, Key(0))..row(one, Key(127)) + 1);
         let mut rows: Vec<_> = rows.collect();
         let stands = match self.model.frame() {
             TimeFrame::Beats { .. } => onset == ask.now + v::REST_EVERY,

@@ -112,6 +112,7 @@ fn asked(prompt: &Prompt, model_size: Option<ModelSize>, time: TimeFrame) -> Not
             balance: limits.balance,
         },
         instruments: prompt.instruments.clone(),
+        beside: prompt.beside.clone(),
         max_per_onset: prompt.max_per_onset,
         temperature: prompt.sampling.temperature,
         top_p: prompt.sampling.top_p,

@@ -239,7 +239,7 @@ impl Default for Settings {
             bars: 4,
             quantise: Quantise::None,
             launch_bars: 8,
-            temperature: 0.9,
+            temperature: 1.0,
             top_p: 0.95,
             density: 1.0,
             grid: Grid::AsPlayed,

@@ -132,7 +132,7 @@ impl ContinuoParams {
             answer_again: button("Answer again"),
             keep_that: button("Keep that"),
             length: int("Length", 4, 1, 16).with_unit(" bars"),
-            temperature: float("Temperature", 0.9, 0.01, 2.0, 2),
+            temperature: float("Temperature", 1.0, 0.01, 2.0, 2),
             top_p: float("Top-p", 0.95, 0.0, 1.0, 2),
             density: FloatParam::new(
                 "Density",

@@ -431,6 +431,17 @@ fn recent(question: &Question) -> Vec<Note> {
     notes.split_off(notes.len().saturating_sub(MOST_NOTES))
 }
 
+/// What others play, as far as it is heard and not known beforehand: it goes on beside the answer.
+fn beside(question: &Question, parts: &[u8], player: Instrument) -> Vec<u8> {
+    let played = |one: u8| question.own.iter().any(|note| note.instrument.0 == one);
+    let own = |one: u8| one == player.0 || parts.contains(&one) || played(one);
+    let mut others: Vec<u8> = question.notes.iter().map(|note| note.instrument.0).collect();
+    others.sort_unstable();
+    others.dedup();
+    others.retain(|one| question.controls.is_empty() && !own(*one));
+    others
+}
+
 fn prompt(
     writing: &Writing,
     notes: Vec<Note>,
@@ -441,7 +452,7 @@ fn prompt(
     let drummed = settings.answer.is_none() && notes.last().is_some_and(|note| note.instrument.is_drums());
     let first = drummed.then_some(Instrument::DRUMS);
     let skipped = usize::from(drummed);
-    let parts = first.into_iter().chain(settings.parts().skip(skipped)).map(|part| part.0).collect();
+    let parts: Vec<u8> = first.into_iter().chain(settings.parts().skip(skipped)).map(|part| part.0).collect();
     let notes = writing.straight(&notes);
     let held = writing.frame.events(&writing.straight(&question.held));
     Prompt {
@@ -453,6 +464,7 @@ fn prompt(
         start: writing.tick_after(question.start),
         end: writing.tick(question.end),
         held: held.iter().map(|event| (event.onset, event.instrument, event.key)).collect(),
+        beside: beside(question, &parts, settings.player),
         instruments: Some(parts),
         max_per_onset: settings.together,
         sampling: Sampling {

@@ -151,6 +151,7 @@ fn on_the_wire(prompt: &Prompt, frame: TimeFrame) -> Notes {
             balance: constraints.balance,
         },
         instruments: prompt.instruments.clone(),
+        beside: prompt.beside.clone(),
         max_per_onset: prompt.max_per_onset,
         temperature: prompt.sampling.temperature,
         top_p: prompt.sampling.top_p,

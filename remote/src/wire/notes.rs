@@ -76,6 +76,9 @@ pub struct Notes {
     pub limits: Limits,
     /// Who may play; those of the history if absent.
     pub instruments: Option<Vec<u8>>,
+    /// Who plays on beside and is not given out.
+    #[schema(max_items = 129)]
+    pub beside: Vec<u8>,
     /// Most notes on one onset.
     pub max_per_onset: u8,
     /// Softmax temperature, 0.01 to 2.
@@ -106,6 +109,7 @@ impl Default for Notes {
             first_by: None,
             limits: Limits::default(),
             instruments: None,
+            beside: Vec::new(),
             max_per_onset: 8,
             temperature: 1.0,
             top_p: 0.95,

@@ -133,7 +133,7 @@ fn sound(asked: &Notes) -> Result<(), Failure> {
     check((0.0..=1.0).contains(&asked.top_p), "top_p", format!("top_p {} is outside 0 to 1", asked.top_p));
     let bar = asked.bar.is_none_or(|bar| (1..=LONGEST).contains(&bar));
     check(bar, "bar", format!("a bar of {:?} ticks: it has 1 to {LONGEST}", asked.bar));
-    let parts = asked.instruments.iter().flatten().all(|program| *program <= 128);
+    let parts = asked.instruments.iter().flatten().chain(&asked.beside).all(|program| *program <= 128);
     check(parts, "instruments", "instruments are 0 to 128".into());
     if faults.is_empty() { Ok(()) } else { Err(Failure::faulty(faults)) }
 }
@@ -211,6 +211,7 @@ fn prompt(asked: &Notes) -> Prompt {
             balance: asked.limits.balance,
         },
         instruments: asked.instruments.clone(),
+        beside: asked.beside.clone(),
         max_per_onset: asked.max_per_onset,
         sampling: Sampling { temperature: asked.temperature, top_p: asked.top_p, seed: asked.seed },
         answer: asked.answer,

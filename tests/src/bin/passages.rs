@@ -36,6 +36,8 @@ enum Asked {
         #[serde(default)]
         answer: u64,
         bar: Option<i32>,
+        #[serde(default)]
+        beside: Vec<u8>,
         top_p: Option<f32>,
         temperature: Option<f32>,
     },
@@ -68,12 +70,21 @@ fn reply(model: &Model, session: &mut Session, asked: Asked) -> Result<Value> {
         Asked::Score { score } => {
             Ok(json!({ "nats": tasks::score(model, &events(&score), |_| ControlFlow::Continue(()))? }))
         }
-        Asked::Answer { history, start, end, instruments, answer, bar, top_p, temperature } => {
+        Asked::Answer { history, start, end, instruments, beside, answer, bar, top_p, temperature } => {
             let history = events(&history);
             let (temperature, top_p) = (temperature.unwrap_or(1.0), top_p.unwrap_or(0.95));
             let sampling = Sampling { temperature, top_p, seed: 1 };
-            let prompt =
-                Prompt { history, start, end, instruments, sampling, answer, bar, ..Prompt::default() };
+            let prompt = Prompt {
+                history,
+                start,
+                end,
+                instruments,
+                beside,
+                sampling,
+                answer,
+                bar,
+                ..Prompt::default()
+            };
             let rows = |e: Event| (e.onset, e.duration, e.instrument.0, e.key.0);
             let notes = tasks::answer(session, prompt, |_| ControlFlow::Continue(()))?;
             Ok(json!({ "answer": notes.into_iter().map(rows).collect::<Vec<Row>>() }))
