@@ -131,6 +131,7 @@ fn of_a_duet_what_was_heard_is_kept() {
 #[test]
 fn until_the_next_answer_begins_the_one_before_is_kept() {
     let mut rehearsal = Rehearsal::offline(Settings { mode: Mode::Hold, bars: 1, ..settings() });
+    rehearsal.play(&[], 0.5);
     rehearsal.press(Press::Keep);
     rehearsal.play(&[], 1.0);
     assert!(rehearsal.picture().message.contains("no answer to keep"), "{:?}", rehearsal.picture().message);
