@@ -459,7 +459,8 @@ fn prompt(
         settings.answer.is_none() && question.own.last().is_some_and(|note| note.instrument.is_drums());
     let first = drummed.then_some(Instrument::DRUMS);
     let skipped = usize::from(drummed);
-    let parts = first.into_iter().chain(settings.parts().skip(skipped)).map(|part| part.0).collect();
+    let others = settings.parts().skip(skipped).filter(|part| !drummed || !part.is_drums());
+    let parts = first.into_iter().chain(others).map(|part| part.0).collect();
     let notes = writing.straight(&notes);
     let held = writing.frame.events(&writing.straight(&question.held));
     let (start, first_by) = writing.begins(question);

@@ -43,7 +43,9 @@ fn the_kit_answers_a_drummer_and_not_a_pianist_beside_one() {
     let bass = Settings { player: Instrument(33), ..Settings::default() };
     assert_eq!(asked(all, own, &bass).instruments, Some(vec![33]));
     let drummed = vec![note(14.0, 36, Instrument::DRUMS), note(15.0, 38, Instrument::DRUMS)];
-    assert_eq!(asked(drummed.clone(), drummed, &Settings::default()).instruments, Some(vec![128]));
+    for settings in [Settings::default(), band] {
+        assert_eq!(asked(drummed.clone(), drummed.clone(), &settings).instruments, Some(vec![128]));
+    }
 }
 
 #[test]
