@@ -1,7 +1,7 @@
 //! Velocity of an answer: the model has none, so it comes from what the player did: accents by their place in the
 //! bar, what lies high, and the curve of a phrase.
 
-use continuo_timeline::{Beats, Note, Velocity};
+use continuo_timeline::{Beats, Meter, Note, Velocity};
 
 /// How loud a player played.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,22 +30,36 @@ const SHORT: usize = 6;
 const USUAL: f64 = 2.0;
 /// Sixteenths of a bar that are told apart, at most.
 const PLACES: usize = 64;
+/// Sixteenths of a beat that is a quarter note, and of one that is three eighths.
+const SIMPLE: usize = 4;
+const COMPOUND: usize = 6;
 
 impl Dynamics {
     /// Of a player's notes in order of onset; moderate where there are none. `bar` is a bar line, `length` the length
     /// of a bar in beats.
     pub fn of(notes: &[Note], bar: Beats, length: f64) -> Self {
+        Self::with_beats(notes, bar, length, SIMPLE)
+    }
+
+    /// The same in a meter: of 6/8, 9/8 and 12/8 a beat has three eighths.
+    pub fn in_meter(notes: &[Note], bar: Beats, meter: Meter) -> Self {
+        let compound = meter.denominator == 8 && matches!(meter.numerator, 6 | 9 | 12);
+        Self::with_beats(notes, bar, meter.bar().0, if compound { COMPOUND } else { SIMPLE })
+    }
+
+    /// With so many sixteenths a beat.
+    fn with_beats(notes: &[Note], bar: Beats, length: f64, beat: usize) -> Self {
         let velocities: Vec<f64> = notes.iter().map(|note| f64::from(note.velocity.0)).collect();
         let keys: Vec<f64> = notes.iter().map(|note| f64::from(note.key.0)).collect();
         let (Some(loudness), Some(middle)) = (mean(&velocities), mean(&keys)) else {
-            return Self::moderate(length);
+            return Self::moderate(length, beat);
         };
         let spread = mean(&velocities.iter().map(|v| (v - loudness).powi(2)).collect::<Vec<_>>());
         let spread = spread.unwrap_or(0.0).sqrt().clamp(3.0, 20.0);
         let lean = lean(&velocities, &keys, loudness, middle, spread);
         let left: Vec<f64> =
             velocities.iter().zip(&keys).map(|(v, key)| v - loudness - lean * (key - middle)).collect();
-        let accents = accents(notes, &left, bar, length, spread);
+        let accents = accents(notes, &left, bar, length, beat, spread);
         let of_place = |note: &Note| accents[place(note.at.0 - bar.0, length)];
         let left: Vec<f64> = left.iter().zip(notes).map(|(v, note)| v - of_place(note)).collect();
         let least = velocities.iter().copied().fold(f64::INFINITY, f64::min);
@@ -54,8 +68,8 @@ impl Dynamics {
         Self { mean: loudness, range, middle, lean, curve: curve(notes, &left), accents }
     }
 
-    fn moderate(length: f64) -> Self {
-        let accents = (0..sixteenths(length)).map(|index| usual(index) * 8.0).collect();
+    fn moderate(length: f64, beat: usize) -> Self {
+        let accents = (0..sixteenths(length)).map(|index| usual(index, beat) * 8.0).collect();
         Self { mean: 80.0, range: (60.0, 100.0), middle: 60.0, lean: 0.2, accents, curve: [0.0; CURVE] }
     }
 
@@ -120,11 +134,11 @@ fn place(into: f64, length: f64) -> usize {
     to_index(((into + 1e-6).rem_euclid(length.max(0.25)) * 4.0).round()) % sixteenths(length)
 }
 
-/// What is usual, as a share of the spread: bar lines and beats are leaned on.
-fn usual(place: usize) -> f64 {
+/// What is usual, as a share of the spread: bar lines and beats are leaned on. `beat` in sixteenths.
+fn usual(place: usize, beat: usize) -> f64 {
     match place {
         0 => 1.0,
-        _ if place % 4 == 0 => 0.5,
+        _ if place % beat == 0 => 0.5,
         _ if place % 2 == 0 => -0.2,
         _ => -0.6,
     }
@@ -132,19 +146,19 @@ fn usual(place: usize) -> f64 {
 
 /// At each sixteenth of the bar: what was done there, then what was done at that place of other beats, then what is
 /// usual.
-fn accents(notes: &[Note], left: &[f64], bar: Beats, length: f64, spread: f64) -> Vec<f64> {
+fn accents(notes: &[Note], left: &[f64], bar: Beats, length: f64, beat: usize, spread: f64) -> Vec<f64> {
     let count = sixteenths(length);
     let mut at = vec![(0.0, 0.0); count];
-    let mut in_beat = [(0.0, 0.0); 4];
+    let mut in_beat = [(0.0, 0.0); COMPOUND];
     for (note, over) in notes.iter().zip(left) {
         let place = place(note.at.0 - bar.0, length);
-        for sum in [&mut at[place], &mut in_beat[place % 4]] {
+        for sum in [&mut at[place], &mut in_beat[place % beat]] {
             *sum = (sum.0 + over, sum.1 + 1.0);
         }
     }
     let accent = |index: usize| {
-        let (sum, number) = in_beat[index % 4];
-        let of_beat = (sum + USUAL * usual(index) * spread) / (number + USUAL);
+        let (sum, number) = in_beat[index % beat];
+        let of_beat = (sum + USUAL * usual(index, beat) * spread) / (number + USUAL);
         (at[index].0 + USUAL * of_beat) / (at[index].1 + USUAL)
     };
     (0..count).map(accent).collect()
@@ -237,6 +251,29 @@ mod tests {
         let off = of(&eighths(|at| if at % 1.0 == 0.5 && at < 8.0 { 105.0 } else { 75.0 }));
         let weak = of(&eighths(|_| 80.0));
         assert!(at(&off, 0.5, None) - at(&off, 0.0, None) > at(&weak, 0.5, None) - at(&weak, 0.0, None));
+    }
+
+    #[test]
+    fn a_beat_of_six_eight_has_three_eighths() {
+        let meter = |numerator, denominator| Meter { numerator, denominator };
+        let at = |dynamics: &Dynamics, length: f64, eighth: f64| {
+            dynamics.velocity(Beats(eighth / 2.0), BAR, length, 60, None).0
+        };
+        let moderate = |meter: Meter| Dynamics::in_meter(&[], BAR, meter);
+        for (numerator, length) in [(6, 3.0), (9, 4.5), (12, 6.0)] {
+            let compound = moderate(meter(numerator, 8));
+            assert!(at(&compound, length, 3.0) > at(&compound, length, 2.0), "{compound:?}");
+            assert_eq!(at(&compound, length, 2.0), at(&compound, length, 4.0));
+        }
+        // A waltz leans on its quarters.
+        let waltz = moderate(meter(3, 4));
+        assert!(at(&waltz, 3.0, 2.0) > at(&waltz, 3.0, 3.0));
+        // The player's own accents are taken over from beat to beat.
+        let played: Vec<Note> = (0..12)
+            .map(|eighth| note(f64::from(eighth) / 2.0, 60, if eighth % 3 == 1 { 110.0 } else { 70.0 }))
+            .collect();
+        let own = Dynamics::in_meter(&played[..5], BAR, meter(6, 8));
+        assert!(at(&own, 3.0, 4.0) > at(&own, 3.0, 5.0) + 10, "{own:?}");
     }
 
     #[test]

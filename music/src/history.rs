@@ -59,6 +59,14 @@ impl History {
         self.finish(at, instrument, |_| true);
     }
 
+    /// All keys of a channel come up, or of all channels where none is named, and so does the pedal.
+    pub fn all_off(&mut self, at: Beats, channel: Option<Channel>, instrument: Instrument) {
+        self.pedal = false;
+        self.finish(at, instrument, |held| {
+            held.let_go || channel.is_none_or(|channel| held.channel == channel)
+        });
+    }
+
     fn finish(&mut self, at: Beats, instrument: Instrument, which: impl Fn(&Held) -> bool) {
         let ended: Vec<Held> = self.held.extract_if(.., |held| which(held)).collect();
         for held in ended {
@@ -175,6 +183,22 @@ mod tests {
             [(64, 0.25), (67, 0.25)]
         );
         assert_eq!(history.notes(Beats(3.75), PIANO).len(), 3);
+    }
+
+    #[test]
+    fn a_channel_is_let_go_as_a_whole() {
+        let mut history = History::default();
+        strike(&mut history, 0.0, 60);
+        strike(&mut history, 0.0, 64);
+        history.on(Beats(0.5), Key(40), Channel(1), Velocity(80), PIANO);
+        history.pedal(Beats(0.6), true, PIANO);
+        history.all_off(Beats(1.0), Some(Channel(0)), PIANO);
+        let held = history.held(Beats(2.0), PIANO);
+        assert_eq!(held.iter().map(|note| note.key.0).collect::<Vec<_>>(), [40]);
+        history.all_off(Beats(2.0), None, PIANO);
+        assert!(history.is_quiet());
+        let lengths: Vec<f64> = history.notes(Beats(9.0), PIANO).iter().map(|note| note.len.0).collect();
+        assert_eq!(lengths, [1.0, 1.0, 1.5]);
     }
 
     #[test]

@@ -16,8 +16,10 @@ pub struct Phrase {
     bars: u32,
 }
 
-/// A note this near to a bar line is on it, in beats.
-const ON_THE_LINE: f64 = 1.0 / 48.0;
+/// A note this near to a bar line is on it, in beats: 30 ms at 120 BPM.
+const ON_THE_LINE: f64 = 1.0 / 16.0;
+/// A phrase that begins this little before a bar line begins with the bar, in beats.
+const EARLY: f64 = 0.25;
 
 impl Phrase {
     /// A note of the player begins.
@@ -46,7 +48,10 @@ impl Phrase {
     pub fn due(&self, tick: &Tick, settings: &Settings, history: &History) -> Option<Beats> {
         let began = self.began?;
         let bar = tick.meter.bar().0;
-        let next_bar = Beats(tick.bar.0 + bar);
+        let mut next_bar = Beats(tick.bar.0 + bar);
+        if begins_with(began, next_bar) {
+            next_bar.0 += bar;
+        }
         match settings.trigger {
             Trigger::Automatic => {
                 let end = history.last_end().filter(|_| history.is_quiet())?;
@@ -64,6 +69,8 @@ impl Phrase {
         self.bar = Some(tick.bar.0);
         let pedal = std::mem::take(&mut self.pedal_rose);
         let Some(began) = self.began else { return false };
+        // The bar line that the phrase begins with ends no bar of it.
+        let new_bar = new_bar && !begins_with(began, tick.bar);
         self.bars += u32::from(new_bar);
         // Who strikes on the bar line itself has not ended.
         let goes_on = self.last.is_some_and(|last| last.0 > tick.at.0 - ON_THE_LINE);
@@ -75,6 +82,11 @@ impl Phrase {
             Trigger::Key | Trigger::Parameter => false,
         }
     }
+}
+
+/// Whether a phrase begins on a bar line, a little before it, or later.
+fn begins_with(began: Beats, bar: Beats) -> bool {
+    began.0 > bar.0 - EARLY
 }
 
 /// Nothing held, and silence longer than a beat and than twice the median time between onsets.
@@ -160,5 +172,19 @@ mod tests {
         assert!((end(&[(1.0, 0.5), (4.0, 0.5)], Trigger::BarLine) - 8.0).abs() < 1e-9);
         assert!((end(&[(1.0, 0.5)], Trigger::Bars) - 8.0).abs() < 1e-9);
         assert!(end(&[(1.0, 0.5)], Trigger::Parameter) < 0.0);
+    }
+
+    #[test]
+    fn a_phrase_that_begins_on_a_bar_line_has_all_its_bars() {
+        // On the line, a 24th of a beat before it, and a sixteenth before it, which is an upbeat.
+        for (began, bar_line, bars) in
+            [(4.0, 8.0, 12.0), (4.0 - 1.0 / 24.0, 8.0, 12.0), (3.75, 4.0, 8.0), (0.0, 4.0, 8.0)]
+        {
+            assert!((end(&[(began, 0.5)], Trigger::BarLine) - bar_line).abs() < 1e-9, "from {began}");
+            assert!((end(&[(began, 0.5)], Trigger::Bars) - bars).abs() < 1e-9, "from {began}");
+        }
+        // A downbeat a little early in the middle of a phrase: it goes on.
+        let early = [(1.0, 0.5), (4.0 - 1.0 / 24.0, 0.5)];
+        assert!((end(&early, Trigger::BarLine) - 8.0).abs() < 1e-9);
     }
 }

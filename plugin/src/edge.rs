@@ -147,8 +147,15 @@ fn host(transport: &Transport) -> Host {
         }
         _ => None,
     };
-    let looped = transport.loop_range_beats();
-    Host { playing: transport.playing, song: transport.pos_beats(), tempo: transport.tempo, meter, looped }
+    Host {
+        playing: transport.playing,
+        song: transport.pos_beats(),
+        tempo: transport.tempo,
+        meter,
+        // The field and not the method, which would count from the start of the song where the host says nothing.
+        bar: transport.bar_start_pos_beats,
+        looped: transport.loop_range_beats(),
+    }
 }
 
 /// A burst of more controllers than this at one sample is a host restoring itself, not a player.
@@ -175,6 +182,11 @@ impl<C: ProcessContext<Continuo>> Events for HostEvents<'_, C> {
                 && velocity <= 0.0
             {
                 event = NoteEvent::NoteOff { timing, voice_id, channel, key, velocity: 0.0 };
+            }
+            // The end of all keys has been sent key by key.
+            if matches!(event, NoteEvent::NoteOff { key, .. } | NoteEvent::Choke { key, .. } if key.is_wildcard())
+            {
+                return;
             }
             // A full queue of the host loses it, as it would lose any.
             let _ = self.context.try_send_event(event);
@@ -215,8 +227,16 @@ impl<C> HostEvents<'_, C> {
                 Some(Input::On { key, channel, velocity })
             }
             NoteEvent::NoteOff { channel, key, .. } | NoteEvent::Choke { channel, key, .. } => {
+                let Some(key) = key.number() else {
+                    let channel = channel.number().map(|number| Channel(number & 15));
+                    return Some(Input::AllOff { channel });
+                };
                 let channel = Channel(channel.number().unwrap_or(0) & 15);
-                Some(Input::Off { key: Key(key.number()? & 127), channel })
+                Some(Input::Off { key: Key(key & 127), channel })
+            }
+            // "All sound off" and "all notes off".
+            NoteEvent::MidiCC { channel, cc: 120 | 123, .. } => {
+                Some(Input::AllOff { channel: Some(Channel(channel & 15)) })
             }
             NoteEvent::MidiCC { timing, channel, cc, value } => {
                 self.burst = if self.burst.0 == timing { (timing, self.burst.1 + 1) } else { (timing, 1) };

@@ -10,6 +10,8 @@ pub enum Input {
     On { key: Key, channel: Channel, velocity: Velocity },
     /// A key came up.
     Off { key: Key, channel: Channel },
+    /// All keys of a channel come up, or of all channels where none is named.
+    AllOff { channel: Option<Channel> },
     /// The sustain pedal.
     Pedal { channel: Channel, down: bool },
     /// Pitch bend in semitones.

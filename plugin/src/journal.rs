@@ -32,7 +32,7 @@ pub struct Found {
     pub path: PathBuf,
     /// When it was written last.
     pub when: SystemTime,
-    /// Kept answers, then phrases.
+    /// Kept answers, then phrases, the newest of each first.
     pub takes: Vec<Take>,
 }
 
@@ -133,6 +133,7 @@ fn read(path: &Path) -> Option<Found> {
             Err(_) => {}
         }
     }
+    kept.reverse();
     heard.reverse();
     kept.extend(heard);
     kept.truncate(MOST);
@@ -153,7 +154,7 @@ fn folder() -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::TakeNote;
+    use crate::state::{TakeNote, TakeStore};
 
     fn take(key: u8) -> Take {
         let note = TakeNote { at: 1.0, len: 1.0, key, velocity: 80, instrument: 0, channel: 0 };
@@ -174,18 +175,35 @@ mod tests {
         let mut journal = Journal { folder: Some(folder.clone()), file: None };
         journal.heard(&take(50)).unwrap();
         journal.kept(&take(60)).unwrap();
+        journal.kept(&take(62)).unwrap();
+        journal.heard(&take(52)).unwrap();
         assert!(found_in(&folder).is_empty(), "the process that writes it lives");
         let path = crashed(journal, &folder);
         writeln!(std::fs::OpenOptions::new().append(true).open(&path).unwrap(), "{{\"Kept\":{{\"no").unwrap();
         let found = found_in(&folder);
         assert_eq!(found.len(), 1);
-        assert_eq!(found[0].takes, [take(60), take(50)]);
+        assert_eq!(found[0].takes, [take(62), take(60), take(52), take(50)]);
+        let store = TakeStore::default();
+        store.recover(&found[0].takes);
+        assert_eq!(store.takes().last(), Some(&take(62)), "the answer that was kept last plays");
         close(&found[0]).unwrap();
         assert!(found_in(&folder).is_empty());
         let mut journal = Journal { folder: Some(folder.clone()), file: None };
         journal.kept(&take(61)).unwrap();
         drop(journal);
         assert!(found_in(&folder).is_empty(), "an instance that ended in order");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn of_too_many_the_oldest_phrases_are_left_out() {
+        let folder = std::env::temp_dir().join(format!("continuo-journal-many-{}", std::process::id()));
+        let mut journal = Journal { folder: Some(folder.clone()), file: None };
+        (0..70).for_each(|key| journal.kept(&take(key)).unwrap());
+        journal.heard(&take(100)).unwrap();
+        crashed(journal, &folder);
+        let found = found_in(&folder).remove(0).takes;
+        assert_eq!((found.len(), &found[0], &found[63]), (MOST, &take(69), &take(6)));
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -24,6 +24,16 @@ impl Passed {
         *keys &= !bit;
         sounded
     }
+
+    /// Takes out any of a channel, or of all channels where none is named. Realtime: yes.
+    pub fn pop(&mut self, channel: Option<Channel>) -> Option<(Channel, Key)> {
+        let meant = |number: u8| channel.is_none_or(|channel| channel.0 == number);
+        let mut all = (0_u8..).zip(&mut self.keys);
+        let (number, keys) = all.find(|(number, keys)| **keys != 0 && meant(*number))?;
+        let key = u8::try_from(keys.trailing_zeros()).ok()?;
+        *keys &= *keys - 1;
+        Some((Channel(number), Key(key)))
+    }
 }
 
 #[cfg(test)]
@@ -37,5 +47,18 @@ mod tests {
         passed.on(Channel(3), Key(127));
         assert!(!passed.off(Channel(4), Key(127)) && passed.off(Channel(3), Key(127)));
         assert!(!passed.off(Channel(3), Key(127)) && !passed.off(Channel(200), Key(0)));
+    }
+
+    #[test]
+    fn all_come_out_once() {
+        let mut passed = Passed::default();
+        for (channel, key) in [(3, 127), (3, 0), (9, 36)] {
+            passed.on(Channel(channel), Key(key));
+        }
+        assert_eq!(passed.pop(Some(Channel(9))), Some((Channel(9), Key(36))));
+        assert_eq!(passed.pop(Some(Channel(9))), None);
+        assert_eq!(passed.pop(None), Some((Channel(3), Key(0))));
+        assert_eq!(passed.pop(None), Some((Channel(3), Key(127))));
+        assert_eq!(passed.pop(None), None);
     }
 }

@@ -1,13 +1,14 @@
 //! What the host's project keeps beside the parameters: takes and learnt controls, a versioned JSON string each.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use continuo_timeline::{Beats, Channel, Instrument, Key, Note, Velocity};
 use nice_plug::params::persist::PersistentField;
 use serde::{Deserialize, Serialize};
 
+use crate::journal::Journal;
 use crate::learnt::Learnt;
 use crate::partner::PartnerStore;
 
@@ -68,6 +69,10 @@ pub struct TakeStore {
     inside: Mutex<Inside>,
     /// Counts loads, so that the worker notices one.
     generation: AtomicU32,
+    /// Whether something was added that the host does not know of.
+    changed: AtomicBool,
+    /// It ends with the instance: an audio thread or worker that is made anew ends nothing.
+    journal: Mutex<Journal>,
 }
 
 #[derive(Default)]
@@ -82,7 +87,12 @@ struct Inside {
 
 impl Default for TakeStore {
     fn default() -> Self {
-        Self { inside: Mutex::default(), generation: AtomicU32::new(0) }
+        Self {
+            inside: Mutex::default(),
+            generation: AtomicU32::new(0),
+            changed: AtomicBool::new(false),
+            journal: Mutex::new(Journal::new()),
+        }
     }
 }
 
@@ -90,6 +100,17 @@ impl TakeStore {
     /// Adds a take.
     pub fn keep(&self, take: Take) {
         self.lock().takes.push(take);
+        self.changed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether something was added since this was asked last: hosts notice changed parameters alone.
+    pub fn take_changed(&self) -> bool {
+        self.changed.swap(false, Ordering::Relaxed)
+    }
+
+    /// What is written down of this instance.
+    pub fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A MIDI file is to become a take: the worker reads it.
@@ -102,9 +123,11 @@ impl TakeStore {
         self.lock().wanted.take()
     }
 
-    /// Adds takes that a journal brought back; the newest of them plays.
+    /// Adds takes that a journal brought back, newest first. They are older than those of the project: where it has none,
+    /// the newest of them plays.
     pub fn recover(&self, takes: &[Take]) {
         self.lock().takes.splice(0..0, takes.iter().rev().cloned());
+        self.changed.store(true, Ordering::Relaxed);
         self.generation.fetch_add(1, Ordering::Release);
     }
 
@@ -123,7 +146,7 @@ impl TakeStore {
         self.lock().message.clone()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Inside> {
+    fn lock(&self) -> MutexGuard<'_, Inside> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -160,6 +183,7 @@ impl TakeStore {
                     .into();
         }
         drop(inside);
+        self.changed.store(false, Ordering::Relaxed);
         self.generation.fetch_add(1, Ordering::Release);
     }
 }
@@ -222,6 +246,19 @@ mod tests {
         other.load(&store.text());
         assert_eq!(other.takes(), [take()]);
         assert_eq!(other.generation(), 1);
+    }
+
+    #[test]
+    fn what_was_added_is_told_once() {
+        let store = TakeStore::default();
+        assert!(!store.take_changed());
+        store.keep(take());
+        assert!(store.take_changed() && !store.take_changed());
+        store.recover(&[take()]);
+        assert!(store.take_changed() && !store.take_changed());
+        store.keep(take());
+        store.load("");
+        assert!(!store.take_changed(), "what was loaded is what the project keeps");
     }
 
     #[test]

@@ -10,11 +10,32 @@ pub struct TakeTable {
     playing: Vec<Note>,
     coming: Vec<Note>,
     next: usize,
+    /// Song positions between which it plays, and whether it turns at the second of them by itself.
+    looped: Option<(Beats, Beats)>,
+    turns: bool,
+    /// Whether it did, and the host has not yet.
+    ahead: bool,
+}
+
+/// What comes next of a take, and at which song position.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Next {
+    /// A note.
+    Note(Beats),
+    /// The end of the host's loop.
+    Turn(Beats),
 }
 
 impl Default for TakeTable {
     fn default() -> Self {
-        Self { playing: Vec::with_capacity(CAPACITY), coming: Vec::with_capacity(CAPACITY), next: 0 }
+        Self {
+            playing: Vec::with_capacity(CAPACITY),
+            coming: Vec::with_capacity(CAPACITY),
+            next: 0,
+            looped: None,
+            turns: false,
+            ahead: false,
+        }
     }
 }
 
@@ -40,17 +61,83 @@ impl TakeTable {
     /// The song is elsewhere now. Realtime: yes.
     pub fn seek(&mut self, song: Beats) {
         self.next = self.playing.partition_point(|note| note.at.0 < song.0 - 1e-6);
+        self.ahead = false;
     }
 
-    /// The next note, in song positions. Realtime: yes.
-    pub fn next(&self) -> Option<&Note> {
-        self.playing.get(self.next)
+    /// The host's loop, if the song is in one at the start of a block. A host may come to its end within the block, and
+    /// say so with the next: what stands behind the end is not played, and where the music goes on around the loop
+    /// (`turns`) the take does too. Realtime: yes.
+    pub fn go_round(&mut self, looped: Option<(Beats, Beats)>, turns: bool) {
+        (self.looped, self.turns) = (looped, turns);
     }
 
-    /// Takes it. Realtime: yes.
+    /// The host says that it has come round a loop that begins here. Realtime: yes.
+    pub fn came_round(&mut self, from: Beats) {
+        if !std::mem::take(&mut self.ahead) {
+            self.seek(from);
+        }
+    }
+
+    /// Whether the loop came round here and not yet in the host. Realtime: yes.
+    pub fn is_ahead(&self) -> bool {
+        self.ahead
+    }
+
+    /// What comes next, in positions of a song that does not turn. Realtime: yes.
+    pub fn next(&self) -> Option<Next> {
+        let note = self.playing.get(self.next).map(|note| note.at);
+        let Some((from, to)) = self.looped else { return note.map(Next::Note) };
+        match note.filter(|at| at.0 < to.0 - 1e-6) {
+            Some(at) if self.ahead => Some(Next::Note(at + to - from)),
+            Some(at) => Some(Next::Note(at)),
+            None => (self.turns && !self.ahead).then_some(Next::Turn(to)),
+        }
+    }
+
+    /// The end of the loop is reached. Realtime: yes.
+    pub fn turn(&mut self) {
+        if let Some((from, _)) = self.looped {
+            self.seek(from);
+            self.ahead = true;
+        }
+    }
+
+    /// Takes the next note. Realtime: yes.
     pub fn pop(&mut self) -> Option<Note> {
         let note = self.playing.get(self.next).copied();
         self.next += usize::from(note.is_some());
         note
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use continuo_timeline::{Channel, Instrument, Key, Velocity};
+
+    use super::*;
+
+    #[test]
+    fn a_take_turns_where_the_loop_does() {
+        let (velocity, instrument, channel) = (Velocity(80), Instrument(0), Channel(0));
+        let mut table = TakeTable::default();
+        for at in [4.0, 7.5, 8.1] {
+            table.add(Note { at: Beats(at), len: Beats(1.0), key: Key(60), velocity, instrument, channel });
+        }
+        table.end(Beats(7.0));
+        table.go_round(Some((Beats(4.0), Beats(8.0))), true);
+        assert_eq!(table.next(), Some(Next::Note(Beats(7.5))));
+        table.pop();
+        assert_eq!(table.next(), Some(Next::Turn(Beats(8.0))));
+        table.turn();
+        assert_eq!(table.next(), Some(Next::Note(Beats(8.0))), "the first of the loop, where its end was");
+        table.pop();
+        // The host follows, and nothing is played twice.
+        table.came_round(Beats(4.0));
+        assert_eq!(table.next(), Some(Next::Note(Beats(7.5))));
+        // Around a loop that breaks off, nothing more until it does.
+        table.go_round(Some((Beats(4.0), Beats(7.25))), false);
+        assert_eq!(table.next(), None);
+        table.came_round(Beats(4.0));
+        assert_eq!(table.next(), Some(Next::Note(Beats(4.0))));
     }
 }

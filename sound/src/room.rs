@@ -49,8 +49,8 @@ impl Room {
         self.idle = u32::MAX;
     }
 
-    /// One sample through the room and the limiter. Two seconds after the last input it is exactly silent. Realtime: yes.
-    pub fn next(&mut self, left: f32, right: f32) -> (f32, f32) {
+    /// One sample through the room, so loud, and the limiter. Two seconds after the last input it is exactly silent. Realtime: yes.
+    pub fn next(&mut self, left: f32, right: f32, loud: f32) -> (f32, f32) {
         if left != 0.0 || right != 0.0 {
             self.idle = 0;
         } else if self.idle == u32::MAX {
@@ -66,6 +66,7 @@ impl Room {
         let send = 0.12 * (left + right);
         let (l, r) =
             (left + 0.35 * (a.next(send) + b.next(send)), right + 0.35 * (c.next(send) + d.next(send)));
+        let (l, r) = (l * loud, r * loud);
         self.peak = (self.peak * self.fall).max(l.abs()).max(r.abs()).max(1e-9);
         let gain = if self.peak > 0.97 { 0.97 / self.peak } else { 1.0 };
         (l * gain, r * gain)

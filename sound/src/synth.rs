@@ -19,6 +19,7 @@ pub struct Synth {
     pedals: [bool; 16],
     bends: [f32; 16],
     room: Room,
+    gain: f32,
     age: u64,
 }
 
@@ -33,6 +34,7 @@ impl Synth {
             pedals: [false; 16],
             bends: [0.0; 16],
             room: Room::new(rate),
+            gain: 1.0,
             age: 0,
         }
     }
@@ -106,13 +108,23 @@ impl Synth {
             .for_each(|v| v.bend(rate, semitones));
     }
 
-    /// Lets every note go and lifts the pedals; tails ring out. Realtime: yes.
-    pub fn all_off(&mut self) {
-        self.pedals = [false; 16];
+    /// Lets every note of a channel go, or of all where none is named, and lifts its pedal; tails ring out. Realtime: yes.
+    pub fn all_off(&mut self, channel: Option<Channel>) {
+        let is_meant = |number: usize| channel.is_none_or(|channel| usize::from(channel.0) == number);
+        self.pedals
+            .iter_mut()
+            .enumerate()
+            .filter(|(number, _)| is_meant(*number))
+            .for_each(|(_, pedal)| *pedal = false);
         self.voices
             .iter_mut()
-            .filter(|v| matches!(v.stage, Stage::Held | Stage::Pedalled))
+            .filter(|v| is_meant(usize::from(v.channel)) && matches!(v.stage, Stage::Held | Stage::Pedalled))
             .for_each(|v| v.stage = Stage::Released);
+    }
+
+    /// How loud all of it is from the next sample on; the limiter keeps it within full scale. Realtime: yes.
+    pub fn level(&mut self, gain: f32) {
+        self.gain = if gain.is_finite() { gain.clamp(0.0, 16.0) } else { 1.0 };
     }
 
     /// Silence at once, bends and pedals at rest. Realtime: yes.
@@ -131,7 +143,7 @@ impl Synth {
                 voice.add(&self.tables, left, right);
             }
             for (l, r) in left.iter_mut().zip(right.iter_mut()) {
-                (*l, *r) = self.room.next(*l, *r);
+                (*l, *r) = self.room.next(*l, *r, self.gain);
             }
         }
     }

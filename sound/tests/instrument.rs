@@ -20,7 +20,7 @@ fn any_split_gives_the_same_samples() {
         let mut s = Synth::new(RATE);
         [0, 24, 48, 128].iter().for_each(|&p| on(&mut s, p, 46, 100));
         let first = take(&mut s, 5000, block);
-        s.all_off();
+        s.all_off(None);
         (first, take(&mut s, 20_000, block))
     };
     let whole = play(64);
@@ -36,11 +36,38 @@ fn full_polyphony_stays_below_full_scale_and_ends_silent() {
         let (l, r) = take(&mut s, 24_000, 64);
         let peak = l.iter().chain(&r).fold(0f32, |m, x| m.max(x.abs()));
         assert!(peak > 0.1 && peak <= 0.98, "program {program}: peak {peak}");
-        s.all_off();
+        s.all_off(None);
         take(&mut s, 48_000 * 8, 512);
         let (l, r) = take(&mut s, 1000, 64);
         assert!(s.voices() == 0 && l.iter().chain(&r).all(|x| *x == 0.0), "program {program} rings on");
     }
+}
+
+#[test]
+fn a_raised_level_is_limited_and_not_clipped() {
+    let peak = |gain: f32| {
+        let mut s = Synth::new(RATE);
+        s.level(gain);
+        (50..60).for_each(|k| on(&mut s, 16, k, 127));
+        let (l, r) = take(&mut s, 24_000, 64);
+        l.iter().chain(&r).fold(0f32, |m, x| m.max(x.abs()))
+    };
+    assert!(peak(2.0) > 0.5 && peak(2.0) <= 0.98, "{}", peak(2.0));
+    assert!(peak(0.01) < 0.1 && peak(0.0) == 0.0);
+}
+
+#[test]
+fn one_channel_is_let_go_alone() {
+    let mut s = Synth::new(RATE);
+    on(&mut s, 16, 60, 100);
+    s.note_on(Instrument(16), Key(64), Velocity(100), Channel(1));
+    s.pedal(Channel(0), true);
+    s.all_off(Some(Channel(0)));
+    take(&mut s, 48_000 * 4, 512);
+    assert_eq!(s.voices(), 1, "the other channel's note goes on");
+    s.all_off(None);
+    take(&mut s, 48_000 * 4, 512);
+    assert_eq!(s.voices(), 0);
 }
 
 #[test]

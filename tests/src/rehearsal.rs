@@ -131,6 +131,16 @@ impl Rehearsal {
         self.send(ToWorker::Press { at: self.now(), press, epoch: self.epoch });
     }
 
+    /// The sustain pedal.
+    pub fn pedal(&mut self, down: bool) {
+        self.send(ToWorker::Pedal { at: self.now(), down, epoch: self.epoch });
+    }
+
+    /// All keys come up.
+    pub fn all_off(&mut self) {
+        self.send(ToWorker::AllOff { at: self.now(), channel: None, epoch: self.epoch });
+    }
+
     /// Plays until a beat; notes of the score that begin or end before it are struck and let go in their places.
     pub fn play(&mut self, score: &[Played], until: f64) {
         while self.now().0 < until - 1e-9 {

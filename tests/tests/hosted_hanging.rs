@@ -108,6 +108,24 @@ fn reset_gives_the_same_again() {
 }
 
 #[test]
+fn a_host_that_ends_all_notes_at_once_is_understood() {
+    // "All notes off", "all sound off", and a note-off for any key.
+    for end in [[0xb0, 123, 0], [0xb0, 120, 0], [0x80, 255, 0]] {
+        let mut plugin = offline();
+        let input = [(100, [0x90, 60, 90]), (24_100, [0x90, 64, 90]), (48_000, end)];
+        let mut out = plugin.play_raw(&input, &Song::steady(120.0), 6.0, 480);
+        for key in [60, 64] {
+            let off = (48_000, Sound::Off { channel: 0, key });
+            assert!(out.events.contains(&off), "{end:?}: key {key} goes on");
+        }
+        assert!(ons_after(&out, 48_000) > 0, "{end:?}: nothing is held, so it is answered");
+        let rest = plugin.play(&[], &Song::stopped(120.0), 1.0, 480);
+        out.events.extend(rest.events.iter().map(|(at, e)| (at + 288_000, *e)));
+        must_pair(&out);
+    }
+}
+
+#[test]
 fn malformed_input_is_harmless() {
     let mut plugin = offline();
     let mut input = Vec::new();

@@ -205,3 +205,12 @@ fn muted_answers_are_not_heard_and_the_listening_goes_on() {
     let out = plugin.play(&[], &rolls(0.0, 12.0), 12.0, 512);
     assert!(in_order(&out).len() > 3);
 }
+
+#[test]
+fn after_a_change_of_meter_bar_lines_are_the_hosts() {
+    // Four bars of four, then of three: from 16 on they begin at 19, 22.
+    let song = Song { changes: Some((16.0, (3, 4))), ..rolls(0.0, 14.0) };
+    let score = parse("A3@16.5 len 0.4 C4@17 E4@17.5 G4@18.2");
+    let out = offline(&[("Trigger", 1.0), ("Thru", 0.0)]).play(&score, &song, 14.0, 512);
+    assert_eq!(in_order(&out).first().map(|note| note.at), Some(19 * 24_000));
+}

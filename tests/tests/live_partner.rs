@@ -237,6 +237,25 @@ fn without_leave_to_stand_in_an_answer_waits_for_the_service() {
 }
 
 #[test]
+fn without_leave_to_stand_in_a_service_that_fell_silent_is_asked_again() {
+    let Some(service) = Serving::new("hiccup", &[]) else { return };
+    let way = Way::new(service.address(), 2);
+    let mut rehearsal = Rehearsal::live(settings(1), 300.0);
+    rehearsal.partner.choose(there(&way.address, false));
+    assert!(rehearsal.wait(answers), "{:?}", rehearsal.picture().service);
+    rehearsal.play(&phrase(0.0), 5.5);
+    assert!(rehearsal.until(6.0, |rehearsal| rehearsal.notes.len() == 2));
+    // Its answer never comes to an end; when its time is over, the player is heard again.
+    let end = *rehearsal.ends.last().unwrap();
+    rehearsal.play(&[], end + 1.0);
+    assert!(answers(&rehearsal), "nobody else plays, so it does not rest: {:?}", rehearsal.picture().service);
+    way.open.store(10_000, Ordering::Relaxed);
+    let from = rehearsal.now().0.ceil() + 1.0;
+    rehearsal.play(&phrase(from), from + 5.5);
+    assert!(rehearsal.until(8.0, |rehearsal| reach(&rehearsal.notes) > from + 6.0), "{:?}", rehearsal.notes);
+}
+
+#[test]
 fn an_address_that_nobody_allowed_is_not_asked() {
     let mut rehearsal = Rehearsal::offline(settings(1));
     let address = "http://somebody.invalid:2011";

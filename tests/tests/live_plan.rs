@@ -122,6 +122,7 @@ impl Performance {
             song: Some(if nonsense { f64::NAN } else { self.song }),
             tempo: Some(if nonsense { f64::INFINITY } else { self.tempo }),
             meter: (self.random.below(9) > 0).then_some(self.meter),
+            bar: None,
             looped: self.looped,
         }
     }

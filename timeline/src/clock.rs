@@ -3,6 +3,7 @@
 //! The host says where its song is, how fast and whether it rolls; where it says nothing an internal tempo
 //! serves, and the song position runs on. See [`crate::message`] for what the line is.
 
+use crate::bars::Bars;
 use crate::message::{Cut, GRID, Tick};
 use crate::units::{Beats, Bpm, Epoch, Meter};
 
@@ -17,6 +18,8 @@ pub struct Host {
     pub tempo: Option<f64>,
     /// Time signature, if it says so.
     pub meter: Option<Meter>,
+    /// Song position of the bar line at or before `song`, if it says so.
+    pub bar: Option<f64>,
     /// Song positions between which it loops, if it does.
     pub looped: Option<(f64, f64)>,
 }
@@ -29,6 +32,7 @@ pub struct Clock {
     song: f64,
     tempo: Bpm,
     meter: Meter,
+    bars: Bars,
     playing: bool,
     epoch: Epoch,
     wrapped: bool,
@@ -54,6 +58,7 @@ impl Clock {
             song: 0.0,
             tempo: Bpm(120.0),
             meter: Meter::COMMON,
+            bars: Bars::default(),
             playing: false,
             epoch: Epoch(0),
             wrapped: false,
@@ -78,11 +83,14 @@ impl Clock {
         let song = host.song.filter(|song| song.is_finite() && song.abs() < 1e9 && host.playing);
         let cut = match (song, host.playing == self.playing) {
             (song, false) => Some((song, Cut::Transport)),
-            (Some(song), true) if self.wraps(song, host.looped) => {
+            (Some(song), true) if self.comes_round(song, host.looped) => {
                 self.wrapped = true;
-                self.song -= host.looped.map_or(0.0, |(from, to)| to - from);
-                self.drift(song);
-                None
+                let length = host.looped.map_or(0.0, |(from, to)| to - from);
+                if is_whole(length) {
+                    self.song -= length;
+                    self.drift(song);
+                }
+                (!is_whole(length)).then_some((Some(song), Cut::Seek))
             }
             (Some(song), true) if libm::fabs(song - self.song) > JUMP => Some((Some(song), Cut::Seek)),
             (Some(song), true) => {
@@ -92,22 +100,42 @@ impl Clock {
             (None, true) => None,
         };
         self.playing = host.playing;
+        self.follow_bars(host, song, cut.is_some_and(|(_, why)| why == Cut::Transport), cut.is_some());
         let (song, why) = cut?;
         self.jump(song.unwrap_or(self.song));
         Some(why)
     }
 
-    /// Whether the host is back at the start of a loop of whole beats, where it was expected behind its end: the
-    /// line runs on, and what is planned stays.
-    fn wraps(&self, song: f64, looped: Option<(f64, f64)>) -> bool {
-        let Some(length) = looped.map(|(from, to)| to - from).filter(|length| *length > JUMP) else {
-            return false;
-        };
-        let whole = libm::fabs(length - libm::round(length)) < 1e-6;
-        whole && libm::fabs(self.song - length - song) < 1.01 / HOST_TICKS
+    fn follow_bars(&mut self, host: &Host, song: Option<f64>, started: bool, jumped: bool) {
+        let Some(song) = song else { return };
+        if started {
+            self.bars.start();
+        }
+        if jumped || self.wrapped {
+            self.bars.moved(song);
+        }
+        self.bars.follow(song, host.bar, self.meter);
     }
 
-    /// Whether the song wrapped around a loop since this was asked last. Realtime: yes.
+    /// Whether the host is back at the start of a loop, where it was expected behind its end. Around a loop of whole beats
+    /// the line runs on, and what is planned stays.
+    fn comes_round(&self, song: f64, looped: Option<(f64, f64)>) -> bool {
+        let length = looped.map(|(from, to)| to - from).filter(|length| *length > JUMP);
+        length.is_some_and(|length| libm::fabs(self.song - length - song) < 1.01 / HOST_TICKS)
+    }
+
+    /// The loop that the song is in, from and to, if it is in one. Realtime: yes.
+    pub fn looped(&self) -> Option<(Beats, Beats)> {
+        let inside = |(from, to): &(f64, f64)| self.song > from - 1e-6 && self.song < to - 1e-6;
+        self.looped.filter(inside).map(|(from, to)| (Beats(from), Beats(to)))
+    }
+
+    /// Whether the line runs on where the loop begins anew. Realtime: yes.
+    pub fn goes_around(&self) -> bool {
+        self.looped.is_some_and(|(from, to)| is_whole(to - from))
+    }
+
+    /// Whether the song came round a loop since this was asked last. Realtime: yes.
     pub fn take_wrap(&mut self) -> bool {
         core::mem::take(&mut self.wrapped)
     }
@@ -176,8 +204,7 @@ impl Clock {
 
     /// Where the music stands now. Realtime: yes.
     pub fn tick(&self, offline: bool) -> Tick {
-        let bar = self.meter.bar().0;
-        let into = self.song - bar * libm::floor(self.song / bar + 1e-9);
+        let into = self.bars.since(self.song, self.meter);
         Tick {
             at: Beats(self.line),
             song: Beats(self.song),
@@ -228,12 +255,16 @@ impl Clock {
     }
 }
 
+fn is_whole(length: f64) -> bool {
+    libm::fabs(length - libm::round(length)) < 1e-6
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn host(song: f64, tempo: f64) -> Host {
-        Host { playing: true, song: Some(song), tempo: Some(tempo), meter: None, looped: None }
+        Host { playing: true, song: Some(song), tempo: Some(tempo), ..Host::default() }
     }
 
     /// Grid points passed, as (sample, 24ths of a beat), for blocks of `block` samples.
@@ -305,10 +336,24 @@ mod tests {
             let before = clock.line().0;
             let wrap = Host { looped: Some((0.0, to)), ..host(0.0, 120.0) };
             assert_eq!(clock.begin(&wrap, Bpm(120.0)), cut);
-            assert_eq!(clock.take_wrap(), cut.is_none());
+            assert!(clock.take_wrap() && !clock.take_wrap(), "it came round, and that is told once");
             assert_eq!(clock.song().0, 0.0);
             assert!(cut.is_some() || clock.line().0 == before);
         }
+    }
+
+    #[test]
+    fn bars_are_where_the_host_says() {
+        let mut clock = Clock::new(48_000.0);
+        let waltz = Meter { numerator: 3, denominator: 4 };
+        let told = |song, bar| Host { meter: Some(waltz), bar: Some(bar), ..host(song, 120.0) };
+        // After four bars of four: beat 17 is the second of a bar.
+        clock.begin(&told(17.0, 16.0), Bpm(120.0));
+        assert!((clock.tick(false).bar.0 - (clock.line().0 - 1.0)).abs() < 1e-9);
+        clock.advance(60_000);
+        assert!((clock.tick(false).bar.0 - (clock.line().0 - 0.5)).abs() < 1e-9, "the next bar began at 19");
+        clock.begin(&told(2.0, 0.0), Bpm(120.0));
+        assert!((clock.tick(false).bar.0 - (clock.line().0 - 2.0)).abs() < 1e-9);
     }
 
     #[test]

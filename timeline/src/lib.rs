@@ -10,6 +10,7 @@
 #[cfg(test)]
 extern crate std;
 
+mod bars;
 pub mod clock;
 pub mod event;
 pub mod message;

@@ -60,6 +60,8 @@ pub enum ToWorker {
     On { at: Beats, key: Key, velocity: Velocity, channel: Channel, epoch: Epoch },
     /// The player let a key go.
     Off { at: Beats, key: Key, channel: Channel, epoch: Epoch },
+    /// All keys of a channel come up, or of all where none is named, and their pedal too.
+    AllOff { at: Beats, channel: Option<Channel>, epoch: Epoch },
     /// The sustain pedal went down (`true`) or up.
     Pedal { at: Beats, down: bool, epoch: Epoch },
     /// A new epoch begins: everything planned before is void.
@@ -265,6 +267,11 @@ impl Settings {
         let all = [Some(first), self.others[0], self.others[1], self.others[2]];
         let is_new = move |place: usize| !all[..place].contains(&all[place]);
         (0..all.len()).filter(move |place| is_new(*place)).filter_map(move |place| all[place])
+    }
+
+    /// Whether phrases end at bar lines, so that answers begin there.
+    pub fn waits_for_bars(&self) -> bool {
+        matches!(self.trigger, Trigger::BarLine | Trigger::Bars)
     }
 
     /// Bars between the lines where answers may begin, if they are counted.

@@ -37,7 +37,7 @@ impl Default for Teacher {
 }
 
 impl Teacher {
-    /// Once a picture: hands what controllers moved on to the host, and marks the project when something was learnt.
+    /// Once a picture: hands what controllers moved on to the host, and marks the project when something was learnt or kept.
     pub fn follow(&mut self, params: &ContinuoParams, set: &ParamSetter<'_>) {
         let learnt = &params.learnt.0;
         for (given, &target) in self.given.iter_mut().zip(Target::ALL) {
@@ -53,7 +53,8 @@ impl Teacher {
             learnt.want_nothing();
         }
         let waits = learnt.wanted().is_some();
-        if std::mem::replace(&mut self.waited, waits) && !waits {
+        let taught = std::mem::replace(&mut self.waited, waits) && !waits;
+        if taught | params.takes.0.take_changed() {
             mark(params, set);
         }
     }

@@ -104,6 +104,11 @@ impl Hands {
         self.down.off(channel, key)
     }
 
+    /// All keys of a channel come up, or of all channels where none is named. Realtime: yes.
+    pub fn let_go(&mut self, channel: Option<Channel>) {
+        while self.down.pop(channel).is_some() {}
+    }
+
     /// A controller is moved; whether it is one of ours, or about to be. Realtime: yes.
     pub fn controller(&mut self, channel: Channel, number: u8, value: f32) -> bool {
         let control = Control::Controller(channel, number);

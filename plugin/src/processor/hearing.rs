@@ -36,6 +36,7 @@ impl Audio {
             }
             Input::Bend { channel, semitones } => self.synth.bend(channel, semitones),
             Input::Pedal { channel, down } => self.pedal(channel, down),
+            Input::AllOff { channel } => self.all_off(channel, events, frame),
             Input::Other => {}
         }
         self.pass(input, events, frame);
@@ -43,8 +44,25 @@ impl Audio {
 
     fn pedal(&mut self, channel: Channel, down: bool) {
         self.tell(ToWorker::Pedal { at: self.clock.line(), down, epoch: self.clock.epoch() });
-        if !self.settings.is_some_and(|settings| settings.trigger == Trigger::Pedal) {
-            self.synth.pedal(channel, down);
+        let asks = self.settings.is_some_and(|settings| settings.trigger == Trigger::Pedal);
+        // It may have held something before it was chosen to ask.
+        self.synth.pedal(channel, down && !asks);
+    }
+
+    /// All keys of a channel come up, or of all channels.
+    fn all_off(&mut self, channel: Option<Channel>, events: &mut impl Events, frame: u32) {
+        self.hands.let_go(channel);
+        self.tell(ToWorker::AllOff { at: self.clock.line(), channel, epoch: self.clock.epoch() });
+        // Answers sound on parts of their own, and go on.
+        let players = (0..16).map(Channel).filter(|one| channel.is_none_or(|channel| channel == *one));
+        players.for_each(|channel| self.synth.all_off(Some(channel)));
+        self.let_go(channel, events, frame);
+    }
+
+    /// What was passed on of a channel, or of all, ends note by note: many who listen know no other end.
+    pub(super) fn let_go(&mut self, channel: Option<Channel>, events: &mut impl Events, frame: u32) {
+        while let Some((channel, key)) = self.passed.pop(channel) {
+            events.send(frame, Output::Off { key, channel });
         }
     }
 

@@ -67,8 +67,12 @@ pub struct Audio {
     waited: Duration,
     tapped: Option<Beats>,
     tap_tempo: Option<Bpm>,
+    /// Where the parameter of the internal tempo stood when last looked at.
+    internal: f64,
     bypassed: bool,
     muted: bool,
+    /// Whether takes play.
+    plays: bool,
     echoes: Echoes,
     passed: Passed,
     metronome: Metronome,
@@ -85,6 +89,7 @@ impl Audio {
     ) -> Self {
         Self {
             hands: Hands::new(Arc::clone(&params)),
+            internal: params.internal_tempo(),
             params,
             view,
             link,
@@ -106,6 +111,7 @@ impl Audio {
             tap_tempo: None,
             bypassed: false,
             muted: false,
+            plays: false,
             echoes: Echoes::default(),
             passed: Passed::default(),
             metronome: Metronome::default(),
@@ -144,17 +150,16 @@ impl Audio {
     }
 
     fn transport(&mut self, host: &Host, events: &mut impl Events) {
-        let internal = self.tap_tempo.unwrap_or(Bpm(self.params.internal_tempo()));
+        let internal = self.internal_tempo();
         let cut = self.clock.begin(host, internal);
-        if self.clock.take_wrap() {
-            self.takes.seek(self.clock.song());
-        }
+        let came_round = self.clock.take_wrap();
         if let Some(why) = cut {
             if why == Cut::Transport {
-                self.metronome.start();
+                self.metronome.turn(self.clock.playing());
             }
             self.new_epoch(why, events, 0);
         }
+        self.turn_take(came_round, host);
         self.hands.follow();
         if self.ticks == 0 {
             self.tell(ToWorker::Epoch {
@@ -166,6 +171,15 @@ impl Audio {
         }
         self.follow(events, 0);
         self.press_buttons(events);
+    }
+
+    /// What was tapped, until the parameter is moved.
+    fn internal_tempo(&mut self) -> Bpm {
+        let stands = self.params.internal_tempo();
+        if (std::mem::replace(&mut self.internal, stands) - stands).abs() > 1e-6 {
+            self.tap_tempo = None;
+        }
+        self.tap_tempo.unwrap_or(Bpm(stands))
     }
 
     /// The parameters as they stand now.
@@ -183,6 +197,13 @@ impl Audio {
         }
         self.muted = muted;
         self.follow_settings(events, frame);
+        // Takes that did not play begin where the song is by now.
+        let plays = self.playing_takes();
+        if plays && !self.plays {
+            self.takes.seek(self.clock.song());
+        }
+        self.plays = plays;
+        self.synth.level(self.params.gain());
     }
 
     /// All that is generated ends, heard or not.
@@ -255,8 +276,16 @@ impl Audio {
 
     fn press(&mut self, press: Press, events: &mut impl Events, frame: u32) {
         match press {
-            Press::Panic => self.hush(Cut::Silence, events, frame),
-            Press::Again if self.answering() => {
+            Press::Panic => {
+                self.hush(Cut::Silence, events, frame);
+                self.let_go(None, events, frame);
+            }
+            // One answer at a time: another takes the place of the one that plays.
+            Press::Answer if self.yields() => {
+                self.clock.cut();
+                self.new_epoch(Cut::Yield, events, frame);
+            }
+            Press::Again if self.yields() => {
                 self.clock.cut();
                 self.new_epoch(Cut::Again, events, frame);
             }
@@ -339,10 +368,9 @@ impl Audio {
     }
 
     fn finish(&mut self, left: &mut [f32], right: &mut [f32]) {
-        let gain = self.params.gain();
         let mut peak = 0.0_f32;
         for sample in left.iter_mut().chain(right.iter_mut()) {
-            *sample = (*sample * gain).clamp(-1.0, 1.0);
+            *sample = sample.clamp(-1.0, 1.0);
             peak = peak.max(sample.abs());
         }
         self.view.line.store(self.clock.line().0.to_bits(), Ordering::Relaxed);

@@ -3,12 +3,13 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use continuo_timeline::{Beats, Cut, FromWorker, Instrument, Mode, Note, ToWorker, Voice};
+use continuo_timeline::{Beats, Cut, FromWorker, Host, Instrument, Mode, Note, ToWorker, Voice};
 
 use super::Audio;
 use crate::events::{Events, Output};
 use crate::params::MidiOut;
 use crate::parts::{CLICKS, answer_part};
+use crate::takes::Next;
 
 /// Late notes up to this many milliseconds are played at once.
 const LATE_PLAYED: f64 = 20.0;
@@ -51,9 +52,21 @@ impl Audio {
         self.clock.playing() && wanted && !self.bypassed
     }
 
-    /// Where on the line the next note of the take is.
+    /// Where on the line the next note of the take is, or the place where it turns.
     pub(super) fn take_line(&self) -> Option<Beats> {
-        self.takes.next().map(|note| Beats(self.clock.line().0 + note.at.0 - self.clock.song().0))
+        let (Next::Note(at) | Next::Turn(at)) = self.takes.next()?;
+        Some(Beats(self.clock.line().0 + at.0 - self.clock.song().0))
+    }
+
+    /// What the host did to the song at the start of a block, for the take: it came round its loop, or it did not where
+    /// the take has turned already.
+    pub(super) fn turn_take(&mut self, came_round: bool, host: &Host) {
+        match host.looped {
+            Some((from, _)) if came_round => self.takes.came_round(Beats(from)),
+            _ if self.takes.is_ahead() => self.takes.seek(self.clock.song()),
+            _ => {}
+        }
+        self.takes.go_round(self.clock.looped(), self.clock.goes_around());
     }
 
     /// All that is due now: the grid point, ends, then beginnings.
@@ -79,6 +92,10 @@ impl Audio {
             self.begin(note, events, frame);
         }
         while self.playing_takes() && self.take_line().is_some_and(|at| self.clock.samples_to(at) == 0) {
+            if let Some(Next::Turn(_)) = self.takes.next() {
+                self.takes.turn();
+                continue;
+            }
             let Some(mut note) = self.takes.pop() else { break };
             note.at = self.clock.line();
             self.begin(note, events, frame);

@@ -1,5 +1,8 @@
 //! One answer under way: asked of the engine, its notes placed on the line.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::{Duration, Instant};
 
 use continuo_inference::{Constraints, Prompt, Sampling, Step, TimeFrame};
@@ -9,7 +12,7 @@ use continuo_music::frame::Frame;
 use continuo_music::history::in_order;
 use continuo_music::{groove, key};
 use continuo_timeline::{
-    Beats, Bpm, Epoch, Instrument, Mode, Note, Quantise, Settings, Tick, Trigger, Velocity,
+    Beats, Bpm, Epoch, Instrument, Meter, Mode, Note, Quantise, Settings, Tick, Velocity,
 };
 
 use super::maker::{Maker, Reply};
@@ -35,6 +38,8 @@ pub struct Question {
     pub controls: Vec<Note>,
     /// A bar line, and the length of a bar.
     pub bar: (Beats, f64),
+    /// Time signature when it was asked.
+    pub meter: Meter,
     /// Tempo when it was asked.
     pub tempo: Bpm,
     /// Where the music stood then.
@@ -60,7 +65,7 @@ impl Question {
     /// The answer to `notes` that starts at `start` and lasts for the bars asked for, to a bar line.
     pub fn new(notes: Vec<Note>, start: Beats, tick: &Tick, settings: &Settings) -> Self {
         // An answer that waits is no answer: on a beat or bar line it begins there, else within a sixteenth.
-        let on_a_line = matches!(settings.trigger, Trigger::BarLine | Trigger::Bars);
+        let on_a_line = settings.waits_for_bars();
         let first_by = match settings.quantise {
             Quantise::None if !on_a_line => Beats(start.0 + SIXTEENTH),
             _ => start,
@@ -80,6 +85,7 @@ impl Question {
             first_by,
             end,
             bar: (tick.bar, length),
+            meter: tick.meter,
             tempo: tick.tempo,
             now: tick.at,
         }
@@ -90,8 +96,8 @@ impl Question {
         let bar = (tick.bar, tick.meter.bar().0);
         let end = Beats(start.0 + beats);
         let (own, held, whole) = (Vec::new(), Vec::new(), false);
-        let (tempo, now) = (tick.tempo, tick.at);
-        Self { notes, own, whole, held, controls, start, first_by: end, end, bar, tempo, now }
+        let (meter, tempo, now) = (tick.meter, tick.tempo, tick.at);
+        Self { notes, own, whole, held, controls, start, first_by: end, end, bar, meter, tempo, now }
     }
 
     /// What is held goes on until the answer begins at least, and the model says how much longer: nobody means a note to
@@ -114,7 +120,7 @@ impl Question {
 
     /// How loud the player played lately.
     fn dynamics(&self) -> Dynamics {
-        Dynamics::of(self.lately(), self.bar.0, self.bar.1)
+        Dynamics::in_meter(self.lately(), self.bar.0, self.meter)
     }
 
     fn lately(&self) -> &[Note] {
@@ -209,6 +215,16 @@ impl Writing {
 
     fn tick(&self, at: Beats) -> i32 {
         self.frame.tick(self.feel.straight(at, self.bar))
+    }
+
+    /// The first tick of the answer, and the last one that its first note may have. A place that is given exactly is one
+    /// of the straight line: whoever plays behind the beat means the bar line and not what lies before it.
+    fn begins(&self, question: &Question) -> (i32, i32) {
+        if question.first_by.0 <= question.start.0 {
+            let start = self.frame.tick_after(question.start);
+            return (start, start);
+        }
+        (self.tick_after(question.start), self.tick(question.first_by))
     }
 }
 
@@ -449,19 +465,23 @@ fn prompt(
     settings: &Settings,
     number: u64,
 ) -> Prompt {
-    let drummed = settings.answer.is_none() && notes.last().is_some_and(|note| note.instrument.is_drums());
+    // Who answers a drummer without being told drums too: what the player does counts, not what the band does.
+    let drummed =
+        settings.answer.is_none() && question.own.last().is_some_and(|note| note.instrument.is_drums());
     let first = drummed.then_some(Instrument::DRUMS);
     let skipped = usize::from(drummed);
-    let parts: Vec<u8> = first.into_iter().chain(settings.parts().skip(skipped)).map(|part| part.0).collect();
+    let others = settings.parts().skip(skipped).filter(|part| !drummed || !part.is_drums());
+    let parts: Vec<u8> = first.into_iter().chain(others).map(|part| part.0).collect();
     let notes = writing.straight(&notes);
     let held = writing.frame.events(&writing.straight(&question.held));
+    let (start, first_by) = writing.begins(question);
     Prompt {
         history: writing.frame.events(&notes),
         bar: Some(writing.frame.ticks(Beats(question.bar.1))),
-        first_by: Some(writing.tick(question.first_by)),
+        first_by: Some(first_by),
         controls: writing.frame.events(&writing.straight(&question.controls)),
         constraints: constraints(&notes, question, settings, &writing.frame),
-        start: writing.tick_after(question.start),
+        start,
         end: writing.tick(question.end),
         held: held.iter().map(|event| (event.onset, event.instrument, event.key)).collect(),
         beside: beside(question, &parts, settings.player),

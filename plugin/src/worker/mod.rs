@@ -18,6 +18,7 @@ mod pace;
 mod service;
 #[cfg(test)]
 mod tests;
+mod trail;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

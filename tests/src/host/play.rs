@@ -208,8 +208,8 @@ fn sound(event: CoreEventSpace<'_>) -> Option<Sound> {
 }
 
 fn transport(song: &Song, stand: Stand) -> TransportEvent {
-    let bar = 4.0 * f64::from(song.meter.0) / f64::from(song.meter.1);
-    let number = (stand.beats / bar).floor();
+    let (meter, bar) = song.bar(stand.beats);
+    let number = (bar * f64::from(meter.1) / 4.0 / f64::from(meter.0)).round();
     let mut flags = TransportFlags::empty();
     flags.set(TransportFlags::HAS_TEMPO, !song.untold.tempo);
     flags.set(TransportFlags::HAS_BEATS_TIMELINE, !song.untold.beats);
@@ -228,9 +228,9 @@ fn transport(song: &Song, stand: Stand) -> TransportEvent {
         loop_end_beats: BeatTime::from_float(to),
         loop_start_seconds: SecondsTime::from_float(0.0),
         loop_end_seconds: SecondsTime::from_float(0.0),
-        bar_start: BeatTime::from_float(number * bar),
+        bar_start: BeatTime::from_float(bar),
         bar_number: number as i32,
-        time_signature_numerator: song.meter.0,
-        time_signature_denominator: song.meter.1,
+        time_signature_numerator: meter.0,
+        time_signature_denominator: meter.1,
     }
 }

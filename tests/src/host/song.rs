@@ -16,6 +16,8 @@ pub struct Song {
     pub tempo: Vec<(f64, f64)>,
     /// Beats in a bar and their note value.
     pub meter: (u16, u16),
+    /// Another one, from a song position in beats on where a bar begins.
+    pub changes: Option<(f64, (u16, u16))>,
     /// What happens, by second of the performance; sorted.
     pub acts: Vec<(f64, Act)>,
     /// Loop, from and to, in beats.
@@ -56,6 +58,7 @@ impl Song {
         Self {
             tempo: vec![(0.0, tempo)],
             meter: (4, 4),
+            changes: None,
             acts: vec![(0.0, Act::Play(0.0))],
             looped: None,
             given: true,
@@ -95,6 +98,13 @@ impl Song {
         let (beats, wraps_in) = self.beats_after(from.1, from.2, (sample - from.0) as f64 / rate);
         let wrap = sample.saturating_add(((wraps_in * rate).ceil() as u64).max(1));
         Stand { beats, tempo: self.tempo_at(beats).0, playing: from.1 != Act::Stop, until: until.min(wrap) }
+    }
+
+    /// The time signature at a song position, and where its bar began.
+    pub fn bar(&self, beats: f64) -> ((u16, u16), f64) {
+        let (from, meter) = self.changes.filter(|(from, _)| beats >= *from).unwrap_or((0.0, self.meter));
+        let length = 4.0 * f64::from(meter.0) / f64::from(meter.1);
+        (meter, from + ((beats - from) / length).floor() * length)
     }
 
     /// Sample at which a performance that starts with the song has reached `beats` (no acts, no loop).
@@ -150,6 +160,13 @@ mod tests {
         let song = Song::steady(120.0);
         assert_eq!(song.stand(24_000, 48_000.0).beats, 1.0);
         assert_eq!(song.sample(3.0, 48_000.0), 72_000);
+    }
+
+    #[test]
+    fn bars_begin_anew_where_the_meter_changes() {
+        let song = Song { changes: Some((16.0, (3, 4))), ..Song::steady(120.0) };
+        assert_eq!((song.bar(-1.0), song.bar(15.9)), (((4, 4), -4.0), ((4, 4), 12.0)));
+        assert_eq!(song.bar(19.5), ((3, 4), 19.0));
     }
 
     #[test]

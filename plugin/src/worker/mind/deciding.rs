@@ -2,7 +2,7 @@
 
 use continuo_music::history::in_order;
 use continuo_music::key;
-use continuo_timeline::{Beats, FromWorker, Mode, Note, Press, Settings, Tick};
+use continuo_timeline::{Beats, FromWorker, Mode, Note, Press, Quantise, Settings, Tick};
 
 use super::Mind;
 use crate::view::Activity;
@@ -26,12 +26,25 @@ impl Mind {
         let ended = self.phrase.ends(tick, settings, &self.history);
         let foreseen = self.asking.as_ref().map(|asking| asking.question.start.0 <= tick.at.0 + 1e-6);
         match (self.pressed.take(), foreseen) {
-            (Some(Press::Again), _) => self.again(tick, settings),
-            (Some(Press::Answer), _) => self.answer(tick.at, self.lead(tick), tick, settings),
+            (Some(Press::Again), _) => {
+                self.give_up(tick);
+                self.again(tick, settings);
+            }
+            (Some(Press::Answer), _) => {
+                self.give_up(tick);
+                self.answer(tick.at, self.lead(tick), tick, settings);
+            }
             (_, Some(_)) if self.is_to_go_on(tick, settings) => {
                 let Some(asking) = self.asking.take() else { return };
-                self.archive(&asking.notes, asking.question.end);
-                self.ask(asking.question.end, 0.0, tick, settings);
+                let end = asking.question.end;
+                self.archive(&asking.notes, end);
+                // A service may have been away meanwhile.
+                self.ask(
+                    if end.0 < tick.at.0 { Beats(tick.at.0 + self.lead(tick)) } else { end },
+                    0.0,
+                    tick,
+                    settings,
+                );
             }
             (_, Some(begun)) if ended || begun => {
                 self.note_down(tick, settings);
@@ -73,11 +86,27 @@ impl Mind {
         }
     }
 
-    /// Whether an answer that is about to end is to be followed by another.
+    /// Whether an answer that is about to end is to be followed by another, which somebody can make.
     fn is_to_go_on(&self, tick: &Tick, settings: &Settings) -> bool {
-        let ending =
-            |asking: &Asking| asking.done && asking.question.end.0 - tick.at.0 <= self.ahead(tick) + 1e-6;
-        settings.mode == Mode::Hold && self.asking.as_ref().is_some_and(ending)
+        let ending = |asking: &Asking| {
+            let left = asking.question.end.0 - tick.at.0;
+            asking.done && left <= self.ahead(tick) + 1e-6 || left <= 1e-6
+        };
+        settings.mode == Mode::Hold
+            && self.asking.as_ref().is_some_and(ending)
+            && self.engines.maker().is_some()
+    }
+
+    /// What is planned of an answer under way is void: another is asked for in its place. The audio thread has mostly said
+    /// so with a new epoch, but not where it had not heard of the answer yet.
+    fn give_up(&mut self, tick: &Tick) {
+        let Some(asking) = self.asking.take() else { return };
+        self.archive(&asking.notes, tick.at);
+        if asking.question.start.0 > tick.at.0 {
+            self.newest = self.before.take();
+        }
+        self.unsent.retain(|message| !matches!(message, FromWorker::Planned { .. }));
+        self.unsent.push(FromWorker::Replan { from: tick.at, epoch: asking.epoch });
     }
 
     /// Plans anew what is played together with the player, when it is time to.
@@ -89,6 +118,9 @@ impl Mind {
         let until = led.map_or(until, |led| until.max(led.0 + OTHERS));
         if self.waits_for_a_plan() {
             return; // one thing at a time: another plan would only come later still
+        }
+        if self.engines.maker().is_none() {
+            return; // a service that is away: what is planned goes on, and is no backup of nothing
         }
         let horizon = self.pace.horizon(tick);
         let Some(from) = self.along.replan(tick, horizon, until) else { return };
@@ -122,16 +154,23 @@ impl Mind {
         self.begin(question, tick, settings);
     }
 
-    /// Answers the same once more, from the next beat on.
+    /// Answers the same once more: on the next line where answers wait for lines, else at the same place of a beat.
     fn again(&mut self, tick: &Tick, settings: &Settings) {
         let Some((before, _)) = self.newest.clone() else {
             return self.answer(tick.at, self.lead(tick), tick, settings);
         };
-        let shift = (tick.at.0 + self.lead(tick)).ceil() - before.start.0.ceil();
+        let earliest = Beats(tick.at.0 + self.lead(tick));
+        let start = match settings.quantise {
+            Quantise::None if !settings.waits_for_bars() => {
+                Beats(before.start.0 + (earliest.0 - before.start.0 - 1e-6).ceil())
+            }
+            Quantise::None => launch(earliest, tick, &Settings { quantise: Quantise::Bar, ..*settings }),
+            _ => launch(earliest, tick, settings),
+        };
+        let shift = start.0 - before.start.0;
         let (mut notes, mut own, mut held) = (before.notes, before.own, before.held);
         // The phrase moves up to the new start, so that the model hears it as just played.
         notes.iter_mut().chain(&mut own).chain(&mut held).for_each(|note| note.at.0 += shift);
-        let start = Beats(before.start.0 + shift);
         let mut question = Question { own, held, ..Question::new(notes, start, tick, settings) };
         question.bar.0 = Beats(before.bar.0.0 + shift);
         self.begin(question, tick, settings);

@@ -1,20 +1,53 @@
 //! What is kept: takes in the project, also from files, and phrases in the journal.
 
+use continuo_music::history::in_order;
 use continuo_timeline::{FromWorker, Mode, Note, Settings, Tick};
 
 use super::{Mind, around};
 use crate::state::{Take, TakeNote};
+use crate::worker::asking::Question;
 use crate::worker::importing::import;
 
 impl Mind {
     /// The newest answer becomes a take, at its place in the song.
     pub(super) fn keep(&mut self) {
-        let (Some((_, notes)), Some(tick)) = (&self.newest, self.tick) else { return };
+        let Some(tick) = self.tick else { return };
+        let notes = self.to_keep(&tick);
         if notes.is_empty() {
-            return;
+            return self.show(|picture| picture.message = "There is no answer to keep yet.".into());
         }
-        let take = self.take(notes, &tick);
-        let written = self.journal.kept(&take);
+        self.add_take(self.take(&notes));
+    }
+
+    /// The answer that plays or played last. Of what is played along with the player, what was heard in the last bars: as
+    /// many as an answer has.
+    fn to_keep(&self, tick: &Tick) -> Vec<Note> {
+        let settings = self.settings.unwrap_or_default();
+        if settings.mode.plays_along() {
+            let from = tick.bar.0 - f64::from(settings.bars.max(1)) * tick.meter.bar().0;
+            let mut heard = self.played_along(tick, &settings);
+            heard.retain(|note| note.at.0 > from - 1e-6 && note.at.0 < tick.at.0);
+            return in_order(heard);
+        }
+        let begun =
+            |(_, notes): &&(Question, Vec<Note>)| notes.first().is_some_and(|first| first.at.0 <= tick.at.0);
+        let newest = self.newest.as_ref();
+        // Of one that has not begun nobody knows yet whether it is to be kept.
+        let before = self.before.as_ref().filter(|(_, notes)| !notes.is_empty());
+        newest.filter(begun).or(before).or(newest).map(|(_, notes)| notes.clone()).unwrap_or_default()
+    }
+
+    fn played_along(&self, tick: &Tick, settings: &Settings) -> Vec<Note> {
+        let mut heard: Vec<Note> = self.history.answered().copied().collect();
+        if !settings.muted {
+            heard.extend(self.planned().filter(|note| note.at.0 < tick.at.0));
+        }
+        heard
+    }
+
+    /// A take more, the newest of the project.
+    fn add_take(&mut self, take: Take) {
+        let written = self.takes.journal().kept(&take);
         self.takes.keep(take);
         self.generation = self.takes.generation().wrapping_sub(1);
         self.say_if_lost(written);
@@ -24,29 +57,25 @@ impl Mind {
     pub(super) fn bring_in(&mut self) {
         let Some(path) = self.takes.take_wanted() else { return };
         match import(&path) {
-            Ok(take) => {
-                let written = self.journal.kept(&take);
-                self.takes.keep(take);
-                self.generation = self.takes.generation().wrapping_sub(1);
-                self.say_if_lost(written);
-            }
+            Ok(take) => self.add_take(take),
             Err(why) => self.show(|picture| picture.message = why),
         }
     }
 
-    /// Notes of the line at their place in the song.
-    fn take(&self, notes: &[Note], tick: &Tick) -> Take {
-        let shift = tick.song.0 - tick.at.0;
+    /// Notes of the line at their place in the song, in the order of it.
+    fn take(&self, notes: &[Note]) -> Take {
         let placed = notes.iter().map(|note| TakeNote {
-            at: note.at.0 + shift,
+            at: self.trail.song(note.at).0,
             len: note.len.0,
             key: note.key.0,
             velocity: note.velocity.0,
             instrument: note.instrument.0,
             channel: note.channel.0,
         });
+        let mut notes: Vec<TakeNote> = placed.collect();
+        notes.sort_by(|a, b| a.at.total_cmp(&b.at));
         let seed = self.settings.map_or(0, |settings| settings.seed);
-        Take { notes: placed.collect(), seed, model: self.model.clone(), muted: false }
+        Take { notes, seed, model: self.model.clone(), muted: false }
     }
 
     /// The phrase that just ended, into the journal.
@@ -55,7 +84,7 @@ impl Mind {
         let mut notes = self.history.notes(tick.at, settings.player);
         notes.retain(|note| note.at.0 >= began.0 - 1e-9);
         if !notes.is_empty() {
-            let written = self.journal.heard(&self.take(&notes, tick));
+            let written = self.takes.journal().heard(&self.take(&notes));
             self.say_if_lost(written);
         }
     }
@@ -94,9 +123,14 @@ impl Mind {
         self.left_out = left;
         self.unsent.push(FromWorker::TakeEnd);
         let message = self.takes.message();
+        // What was said of other things stays.
+        let news = (message != self.said_of_takes).then(|| message.clone());
+        self.said_of_takes = message;
         self.show(|picture| {
             picture.takes = takes.len();
-            picture.message = message;
+            if let Some(message) = news {
+                picture.message = message;
+            }
         });
     }
 }

@@ -17,7 +17,7 @@ use continuo_music::history::History;
 use continuo_music::phrase::Phrase;
 use continuo_timeline::{
     Beats, Channel, Cut, Epoch, FromWorker, Instrument, Key, Mode, Note, Press, Settings, Tick, ToWorker,
-    Velocity,
+    Trigger, Velocity,
 };
 
 use self::planning::Backup;
@@ -27,7 +27,7 @@ use super::bus::Player;
 use super::engines::Engines;
 use super::figures;
 use super::pace::Pace;
-use crate::journal::Journal;
+use super::trail::Trail;
 use crate::link::WorkerSide;
 use crate::state::TakeStore;
 use crate::view::{Activity, Picture, View};
@@ -52,6 +52,10 @@ pub struct Mind {
     ticks: u64,
     history: History,
     phrase: Phrase,
+    /// Whether the sustain pedal is down.
+    pedal: bool,
+    /// Where in the song the line was.
+    trail: Trail,
     pressed: Option<Press>,
     asking: Option<Asking>,
     newest: Option<(Question, Vec<Note>)>,
@@ -67,7 +71,8 @@ pub struct Mind {
     beat: f64,
     pace: Pace,
     player: Player,
-    journal: Journal,
+    /// What was said last of the project's takes.
+    said_of_takes: String,
     unsent: Vec<FromWorker>,
     picture: Picture,
 }
@@ -88,6 +93,8 @@ impl Mind {
             ticks: 0,
             history: History::default(),
             phrase: Phrase::default(),
+            pedal: false,
+            trail: Trail::default(),
             pressed: None,
             asking: None,
             newest: None,
@@ -99,7 +106,7 @@ impl Mind {
             beat: f64::NEG_INFINITY,
             pace: Pace::default(),
             player: Player::join(),
-            journal: Journal::new(),
+            said_of_takes: String::new(),
             unsent: Vec::new(),
             picture: Picture::default(),
         }
@@ -176,16 +183,12 @@ impl Mind {
             ToWorker::Tick(tick) => self.tick(tick, side),
             ToWorker::On { at, key, velocity, channel, .. } => self.on(at, key, velocity, channel),
             ToWorker::Off { at, key, channel, .. } => self.history.off(at, key, channel, self.instrument()),
-            ToWorker::Pedal { at, down, .. } => {
-                self.history.pedal(at, down, self.instrument());
-                if !down {
-                    self.phrase.pedal_up();
-                }
-            }
+            ToWorker::Pedal { at, down, .. } => self.pedal(at, down),
+            ToWorker::AllOff { at, channel, .. } => self.history.all_off(at, channel, self.instrument()),
             ToWorker::Epoch { at, epoch, why } => self.cut(at, epoch, why),
             ToWorker::Press { press: Press::Keep, .. } => self.keep(),
             ToWorker::Press { press, .. } => self.pressed = Some(press),
-            ToWorker::Settings(settings) => self.settings = Some(settings),
+            ToWorker::Settings(settings) => self.turned(settings),
             #[cfg(test)]
             ToWorker::Late { at } if at.0.is_nan() => panic!("a defect, as a test asks for"),
             ToWorker::Late { .. } => {}
@@ -197,6 +200,26 @@ impl Mind {
         self.along.heard(at);
         self.phrase.note(at);
         self.activity(Activity::Listening);
+    }
+
+    /// The pedal moves. Where it asks for answers it holds no notes, and only its rise after a fall asks: one that is half
+    /// down sends what means up.
+    fn pedal(&mut self, at: Beats, down: bool) {
+        let asks = self.settings.is_some_and(|settings| settings.trigger == Trigger::Pedal);
+        self.history.pedal(at, down && !asks, self.instrument());
+        if std::mem::replace(&mut self.pedal, down) && !down {
+            self.phrase.pedal_up();
+        }
+    }
+
+    /// Other settings. What was played and pressed where nothing was answered on demand asks for nothing now.
+    fn turned(&mut self, settings: Settings) {
+        let on_demand = |settings: &Settings| settings.mode != Mode::Off && !settings.mode.plays_along();
+        let before = self.settings.replace(settings);
+        if on_demand(&settings) && before.is_some_and(|before| !on_demand(&before)) {
+            self.phrase.close();
+            self.pressed = None;
+        }
     }
 
     fn instrument(&self) -> Instrument {
@@ -217,6 +240,7 @@ impl Mind {
             .retain(|message| !matches!(message, FromWorker::Planned { .. } | FromWorker::AnswerEnds { .. }));
         if matches!(why, Cut::Silence | Cut::Restart) {
             self.history.release(at, self.instrument());
+            self.pedal = false;
         }
         if why == Cut::Silence {
             self.phrase.close();
@@ -236,6 +260,7 @@ impl Mind {
 
     fn tick(&mut self, tick: Tick, side: &mut WorkerSide) {
         self.tick = Some(tick);
+        self.trail.follow(&tick);
         self.ticks += 1;
         if tick.offline {
             self.engines.settle();
@@ -244,7 +269,13 @@ impl Mind {
         self.watch_over_service(&tick);
         match self.settings {
             Some(settings) if settings.mode.plays_along() => self.play_along(&tick, &settings),
-            Some(settings) if settings.mode != Mode::Off => self.decide(&tick, &settings),
+            Some(settings) if settings.mode != Mode::Off => {
+                // Who comes in where it ends begins a phrase.
+                if self.phrase.began().is_some() {
+                    self.retire(&tick);
+                }
+                self.decide(&tick, &settings);
+            }
             _ => {}
         }
         self.count_beat(&tick);
@@ -366,9 +397,14 @@ impl Mind {
         });
     }
 
-    /// An answer that is over belongs to the history.
+    /// An answer that is over belongs to the history. What of it has not come by then never will.
     fn retire(&mut self, tick: &Tick) {
-        if self.asking.as_ref().is_some_and(|asking| asking.done && tick.at.0 >= asking.question.end.0)
+        let mode = self.settings.map_or(Mode::Off, |settings| settings.mode);
+        // A plan is followed by the next, and who holds goes on, if a service that is away lets him, until the player is back.
+        let waits = mode == Mode::Hold && self.phrase.began().is_none();
+        let over = |asking: &Asking| asking.done || !mode.plays_along();
+        if self.asking.as_ref().is_some_and(|asking| tick.at.0 >= asking.question.end.0 && over(asking))
+            && !waits
             && let Some(asking) = self.asking.take()
         {
             self.archive(&asking.notes, asking.question.end);

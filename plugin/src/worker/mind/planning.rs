@@ -9,7 +9,7 @@
 
 use std::sync::atomic::Ordering;
 
-use continuo_timeline::{Beats, FromWorker, Note, Quantise, Tick, Trigger};
+use continuo_timeline::{Beats, FromWorker, Note, Quantise, Tick};
 
 use super::Mind;
 use crate::worker::asking::Asking;
@@ -41,6 +41,12 @@ impl Mind {
         self.backup.is_some()
     }
 
+    /// What is planned and not in the history yet, the backup too.
+    pub(super) fn planned(&self) -> impl Iterator<Item = Note> {
+        let backup = self.backup.iter().flat_map(|backup| &backup.asking.notes);
+        backup.chain(self.asking.iter().flat_map(|asking| &asking.notes)).copied()
+    }
+
     /// The newest plan is there (or will not come): it takes over from where it begins, or from now on when that is past.
     /// Notes of it that are past are none.
     pub(super) fn take_over(&mut self) {
@@ -64,7 +70,7 @@ impl Mind {
             return 0.0;
         }
         let bar = tick.meter.bar().0;
-        let on_a_line = matches!(settings.trigger, Trigger::BarLine | Trigger::Bars);
+        let on_a_line = settings.waits_for_bars();
         let step = match (settings.quantise, settings.counted_bars()) {
             (_, Some(count)) => f64::from(count) * bar,
             (Quantise::None | Quantise::Beat, _) if !on_a_line => 1.0,

@@ -22,10 +22,10 @@ impl Mind {
         let gone = asking.maker().is_gone();
         let slow = !tick.offline && near && asking.is_silent(SILENCE);
         if gone || slow {
-            if !gone {
+            // Where nobody stands in for it, a slow service is better than none.
+            if self.stood_in_for() && !gone {
                 self.engines.was_slow();
             }
-            self.stood_in_for();
         }
     }
 
