@@ -8,6 +8,7 @@ from . import handmade, music
 from . import vocabulary as v
 
 BARS = 4  # of an answer
+DRAWS = 5  # answers to each hand-made loop
 HEARD = (40, 110)  # notes of a prompt, fewest and most
 TRIES = 3  # places in a piece that are tried
 MOST_BAR = 300  # ticks; longer bars are cadenzas and unmeasured music
@@ -121,18 +122,30 @@ def compared(values, shuffling_shows):
 
 
 def loops(model, ask):
-    """Answers of four bars to the hand-made loops: grid, key and role, loop by loop."""
+    """Answers of four bars to the hand-made loops, several each: grid, key and role, as the model has them and with the plugin's
+    *Stay in key*, which is on at first."""
     made = handmade.read()
-    questions = [
-        {"history": one["notes"].tolist(), "start": 768, "end": 1536, "answer": k, "instruments": one["instruments"],
-         "beside": sorted(set(one["notes"][:, 2].tolist()) - set(one["instruments"]))}
-        for k, one in enumerate(made)
-    ]
-    rows = {}
-    for one, reply in zip(made, ask(model, questions), strict=True):
-        rows[one["name"]] = judged(one, notes_of(reply))
-    passed = {name: sum(bool(row[name]) for row in rows.values()) for name in ("on the grid", "in the key", "in the role")}
-    return {"loops": len(rows), "answers that keep": passed, "each": rows}
+    result = {"loops": len(made), "answers each": DRAWS}
+    for how, in_key in (("answers that keep", False), ("with Stay in key", True)):
+        questions = [
+            {"history": one["notes"].tolist(), "start": 768, "end": 1536, "answer": k + 100 * draw, "in_key": in_key,
+             "instruments": one["instruments"],
+             "beside": sorted(set(one["notes"][:, 2].tolist()) - set(one["instruments"]))}
+            for draw in range(DRAWS) for k, one in enumerate(made)
+        ]  # fmt: skip
+        replies = ask(model, questions, weights="8")
+        rows = [judged(one, notes_of(reply)) for one, reply in zip(made * DRAWS, replies, strict=True)]
+        result[how] = {name: sum(row[name] for row in rows) / DRAWS for name in ("on the grid", "in the key", "in the role")}
+        if not in_key:
+            result["each"] = {one["name"]: each(rows[k :: len(made)]) for k, one in enumerate(made)}
+    return result
+
+
+def each(rows):
+    """The answers to one loop together."""
+    shares = [row["share in key"] for row in rows]
+    counts = {name: sum(row[name] for row in rows) for name in ("on the grid", "in the key", "in the role")}
+    return {"notes": round(np.mean([row["notes"] for row in rows])), "share in key": float(np.mean(shares))} | counts
 
 
 def judged(one, notes):

@@ -78,11 +78,13 @@ def answers_table(result):
 
 def loops_table(result):
     """Answers to the hand-made loops, to read."""
-    kept = ", ".join(f"{count} {name}" for name, count in result["answers that keep"].items())
-    lines = [f"{result['loops']} hand-made loops, answers that stay: {kept}"]
+    lines = []
+    for how in ("answers that keep", "with Stay in key"):
+        kept = ", ".join(f"{count:.1f} {name}" for name, count in result[how].items())
+        lines.append(f"{result['loops']} hand-made loops, {result['answers each']} answers each, {how}: {kept}")
     for name, row in result["each"].items():
-        words = [what if row[what] else f"NOT {what}" for what in result["answers that keep"]]
-        lines.append(f"{name:28}{row['notes']:4} notes, {row['share in key']:5.2f} in key: {', '.join(words)}")
+        words = ", ".join(f"{row[what]} {what}" for what in result["answers that keep"])
+        lines.append(f"{name:28}{row['notes']:4} notes, {row['share in key']:5.2f} in key: {words}")
     return lines
 
 

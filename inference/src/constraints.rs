@@ -31,7 +31,7 @@ const ALL: u16 = 0xFFF;
 const SILENT: f32 = 8.0;
 
 /// Nats that a beat of waiting costs or gains for each e-fold of density.
-const DENSITY_PER_BEAT: f32 = 2.0;
+const DENSITY_PER_BEAT: f32 = 5.0;
 
 impl Constraints {
     /// The same, or without limits of keys where those would forbid every key.

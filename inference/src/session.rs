@@ -71,6 +71,8 @@ pub(crate) enum Want {
     Over,
 }
 
+/// RESTs in a row of a model in beats, two beats each.
+const MOST_SILENCE: u32 = 2;
 /// So many RESTs in a row end an answer: the model has nothing more to say.
 const MOST_RESTS: u32 = 16;
 
@@ -327,7 +329,7 @@ impl Session {
             }
             Stage::Onset { first, thrown } => {
                 let rows = self.onsets(ask, first);
-                let rest = ask.now + v::REST_EVERY;
+                let rest = if self.may_rest(ask) { ask.now + v::REST_EVERY } else { i32::MIN };
                 let ticks = rows.clone().map(|row| ask.onset(row));
                 let bias = ask.prompt.constraints.onset_bias(ticks, ask.now, self.beat(), rest);
                 let onset = Self::pick(ask, &[rows], logits, &bias).map(|time| ask.onset(time))?;
@@ -432,6 +434,13 @@ impl Session {
         }
     }
 
+    /// Whether time may pass without a note. Who is asked answers: the first note comes within two beats, and after a bar of
+    /// silence another.
+    fn may_rest(&self, ask: &Ask) -> bool {
+        let beats = matches!(self.model.frame(), TimeFrame::Beats { .. });
+        ask.prompt.onsets.is_none() && (!beats || ask.given > 0 && ask.rests < MOST_SILENCE)
+    }
+
     /// Rows of the notes of the instruments asked for. Or a REST, if time went on.
     fn voices(&self, ask: &Ask, onset: i32) -> Vec<Range<u32>> {
         let rows = ask.legal().iter().map(|&one| row(one, Key(0))..row(one, Key(127)) + 1);
@@ -440,10 +449,11 @@ impl Session {
             TimeFrame::Beats { .. } => onset == ask.now + v::REST_EVERY,
             TimeFrame::Seconds => onset != ask.now || ask.here.is_empty(),
         };
-        if stands && !ask.prompt.constraints.allows_onset(onset, self.beat()) {
+        let rests = stands && self.may_rest(ask);
+        if rests && !ask.prompt.constraints.allows_onset(onset, self.beat()) {
             rows.clear();
         }
-        if stands && ask.prompt.onsets.is_none() {
+        if rests {
             rows.push(v::REST..v::REST + 1);
         }
         rows

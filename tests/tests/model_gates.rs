@@ -12,7 +12,7 @@ fn figures(prompts: &[Made], answers: &[Vec<Event>]) -> Vec<Figures> {
 
 #[test]
 fn the_model_is_better_than_chance() {
-    let prompts = prompts(5).expect("prompts");
+    let prompts = prompts(16).expect("prompts");
     let model = Model::from_compact(continuo_models::DEFAULT).expect("the default model");
     let random = untrained(continuo_models::DEFAULT, 1).expect("untrained weights");
     let random = Model::from_compact(&random).expect("an untrained model");

@@ -419,7 +419,7 @@ fn constraints(notes: &[Note], question: &Question, settings: &Settings, frame: 
 }
 
 /// Nats a beat that bring in an instrument that was chosen with others and is silent.
-const BALANCE: f32 = 0.5;
+const BALANCE: f32 = 1.0;
 
 /// Answers go so many semitones beyond what was played: a small model left alone climbs out of its register.
 const BEYOND: u8 = 7;

@@ -16,8 +16,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use continuo_inference::kernel::{Bits, Kernel};
-use continuo_inference::{Event, Model, Precision, Prompt, Sampling, Session, tasks};
-use continuo_timeline::{Instrument, Key};
+use continuo_inference::{Constraints, Event, Model, Precision, Prompt, Sampling, Session, tasks};
+use continuo_music::key;
+use continuo_tests::gates::TICKS;
+use continuo_timeline::{Beats, Channel, Instrument, Key, Note, Velocity};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -38,6 +40,9 @@ enum Asked {
         bar: Option<i32>,
         #[serde(default)]
         beside: Vec<u8>,
+        /// Whether the answer keeps to the key of the history, as the plugin's *Stay in key* has it.
+        #[serde(default)]
+        in_key: bool,
         top_p: Option<f32>,
         temperature: Option<f32>,
     },
@@ -70,16 +75,30 @@ fn reply(model: &Model, session: &mut Session, asked: Asked) -> Result<Value> {
         Asked::Score { score } => {
             Ok(json!({ "nats": tasks::score(model, &events(&score), |_| ControlFlow::Continue(()))? }))
         }
-        Asked::Answer { history, start, end, instruments, beside, answer, bar, top_p, temperature } => {
+        Asked::Answer {
+            history,
+            start,
+            end,
+            instruments,
+            beside,
+            in_key,
+            answer,
+            bar,
+            top_p,
+            temperature,
+        } => {
             let history = events(&history);
             let (temperature, top_p) = (temperature.unwrap_or(1.0), top_p.unwrap_or(0.95));
             let sampling = Sampling { temperature, top_p, seed: 1 };
+            let scale = if in_key { key::scale(&notes(&history)) } else { 0xFFF };
+            let constraints = Constraints { scale, ..Constraints::default() };
             let prompt = Prompt {
                 history,
                 start,
                 end,
                 instruments,
                 beside,
+                constraints,
                 sampling,
                 answer,
                 bar,
@@ -100,4 +119,16 @@ fn events(rows: &[Row]) -> Vec<Event> {
         key: Key(key & 127),
     };
     rows.iter().map(event).collect()
+}
+
+fn notes(events: &[Event]) -> Vec<Note> {
+    let note = |event: &Event| Note {
+        at: Beats(f64::from(event.onset) / f64::from(TICKS)),
+        len: Beats(f64::from(event.duration) / f64::from(TICKS)),
+        key: event.key,
+        velocity: Velocity(80),
+        instrument: event.instrument,
+        channel: Channel(0),
+    };
+    events.iter().map(note).collect()
 }
