@@ -40,7 +40,7 @@ impl Accompany {
             Some(part) => whole.part(&self.input, part)?,
             None => whole,
         };
-        let end = song.bar_after(song.end());
+        let end = song.next_bar();
         let origin = song.bar_before(song.notes.first().map_or(end, |note| note.at));
         let frame = playing::frame(player.frame(), &song, origin, origin);
         let melody = frame.events(&song.notes);

@@ -35,7 +35,7 @@ impl Bridge {
     pub fn run(&self) -> Result<Value> {
         let player = self.playing.player()?;
         let (song, second) = (Song::read(&self.first)?, Song::read(&self.second)?);
-        let start = song.bar_after(song.end());
+        let start = song.next_bar();
         let end = Beats(start.0 + f64::from(self.bars) * song.meter(start).1.bar().0);
         let (frame, before) = reach(player.frame(), &song, start);
         let first = second.bar_before(second.notes.first().map_or(Beats(0.0), |note| note.at));

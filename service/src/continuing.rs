@@ -36,7 +36,7 @@ impl Continue {
     pub fn run(&self) -> Result<Value> {
         let player = self.playing.player()?;
         let song = Song::read(&self.input)?;
-        let start = song.bar_after(song.end());
+        let start = song.next_bar();
         let end = Beats(start.0 + self.length(&song, start)?);
         let (frame, heard) = reach(player.frame(), &song, start);
         let span = (frame.tick(start), frame.tick(end));

@@ -44,6 +44,8 @@ pub enum SongError {
 
 /// Beats that a song may last: more than a day at 120 a minute.
 const LONGEST: f64 = 200_000.0;
+/// Keys are let go so many beats behind the line that was meant.
+const RELEASE: f64 = 0.125;
 /// Ticks that a file can put between two events.
 const MOST_TICKS: f64 = 268_435_455.0;
 
@@ -116,6 +118,12 @@ impl Song {
     /// Where the last note ends.
     pub fn end(&self) -> Beats {
         Beats(self.notes.iter().map(|note| note.at.0 + note.len.0).fold(0.0, f64::max))
+    }
+
+    /// The bar line at which what follows begins. A release that comes a little behind it does not count, an onset does.
+    pub fn next_bar(&self) -> Beats {
+        let last = self.notes.last().map_or(0.0, |note| note.at.0);
+        self.bar_after(Beats((self.end().0 - RELEASE).max(last + 0.01)))
     }
 
     /// Tempo at `at`.
@@ -467,4 +475,22 @@ fn midi(delta: u32, channel: u8, message: MidiMessage) -> TrackEvent<'static> {
 
 fn meta(delta: u32, message: MetaMessage<'static>) -> TrackEvent<'static> {
     TrackEvent { delta: delta.into(), kind: TrackEventKind::Meta(message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use continuo_inference::compound::Compound;
+
+    #[test]
+    fn a_release_behind_the_bar_line_costs_no_bar() {
+        let next = |onset, duration| {
+            let note = Compound { onset, duration, key: 60, instrument: 0, velocity: 80 };
+            Song::parse(Path::new("made"), to_score(&[note], Bpm(120.0), Meter::COMMON).unwrap()).unwrap()
+        };
+        assert_eq!(next(1800, 120).next_bar(), Beats(4.0));
+        assert_eq!(next(1800, 150).next_bar(), Beats(4.0), "30 ticks late");
+        assert_eq!(next(1800, 240).next_bar(), Beats(8.0), "a quarter of a beat is meant");
+        assert_eq!(next(1920, 20).next_bar(), Beats(8.0), "what begins there is there");
+    }
 }

@@ -24,7 +24,7 @@ const TOLD: usize = 200;
 pub fn plan(ask: &Ask, model: &Model) -> Result<Plan, Failure> {
     let a = open(model, "section_a", ask.sections.0.as_deref().unwrap_or_default())?;
     let b = ask.sections.1.as_deref().map(|bytes| open(model, "section_b", bytes)).transpose()?;
-    let start = a.bar_after(a.end());
+    let start = a.next_bar();
     let bar = a.meter(start).1.bar().0;
     let per_bar = 60.0 * bar / a.tempo(start).0;
     let bars = ask.seconds.map_or(BARS, |seconds| (seconds / per_bar).round().clamp(1.0, MOST));

@@ -26,7 +26,7 @@ pub fn plan(ask: &Ask, model: &Model) -> Result<Plan, Failure> {
 
 /// What could come after the seed, in a file of its own that begins with it.
 fn after(ask: &Ask, model: &Model, seed: &Song) -> Result<Plan, Failure> {
-    let start = seed.bar_after(seed.end());
+    let start = seed.next_bar();
     let (told, before) = heard(model, seed, start);
     let from = told.tick(start);
     let song = blank(model, seed.tempo(start).0)?;
@@ -48,7 +48,7 @@ fn again(ask: &Ask, model: &Model, seed: &Song) -> Result<Plan, Failure> {
         );
         return Err(Failure::field("midi_input", text));
     }
-    let end = seed.bar_after(seed.end());
+    let end = seed.next_bar();
     let frame = frame(model, seed, Beats(0.0));
     let kept = if ask.wishes.preserve_melody == Some(true) { melody(&seed.notes) } else { Vec::new() };
     let parts = ask.instruments.clone().unwrap_or_else(|| instruments(seed));
