@@ -123,7 +123,7 @@ impl Song {
     /// The bar line at which what follows begins. A release that comes a little behind it does not count, an onset does.
     pub fn next_bar(&self) -> Beats {
         let last = self.notes.last().map_or(0.0, |note| note.at.0);
-        self.bar_after(Beats((self.end().0 - RELEASE).max(last + 0.01)))
+        self.bar_after(Beats((self.end().0 - RELEASE).max(last + 1e-5)))
     }
 
     /// Tempo at `at`.
@@ -491,6 +491,7 @@ mod tests {
         assert_eq!(next(1800, 120).next_bar(), Beats(4.0));
         assert_eq!(next(1800, 150).next_bar(), Beats(4.0), "30 ticks late");
         assert_eq!(next(1800, 240).next_bar(), Beats(8.0), "a quarter of a beat is meant");
+        assert_eq!(next(1919, 20).next_bar(), Beats(4.0), "a tick before the line");
         assert_eq!(next(1920, 20).next_bar(), Beats(8.0), "what begins there is there");
     }
 }
