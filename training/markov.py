@@ -84,17 +84,17 @@ class Table:
     def mixed(self, context, symbol, shorter):
         """The probabilities with the shorter context's mixed in."""
         context = context >> SYMBOL
-        count = look_up(self.pairs, self.counts, (context << SYMBOL) | symbol.astype(np.uint64))
-        total = look_up(self.contexts, self.total, context)
-        kinds = look_up(self.contexts, self.kinds, context)
-        return np.where(total > 0, (count + kinds * shorter) / np.maximum(total + kinds, 1), shorter)
+        return self.mixed_in(context, look_up(self.pairs, self.counts, (context << SYMBOL) | symbol.astype(np.uint64)), shorter)
 
     def mixed_above(self, context, last, shorter):
         """The same of all notes above `last` together."""
         context = context >> SYMBOL
         low = np.searchsorted(self.pairs, (context << SYMBOL) | (last + 1).astype(np.uint64))
         high = np.searchsorted(self.pairs, (context << SYMBOL) | np.uint64(v.NOTES))
-        count = self.below[high] - self.below[low]
+        return self.mixed_in(context, self.below[high] - self.below[low], shorter)
+
+    def mixed_in(self, context, count, shorter):
+        """Witten and Bell's rule for what was counted in a context."""
         total = look_up(self.contexts, self.total, context)
         kinds = look_up(self.contexts, self.kinds, context)
         return np.where(total > 0, (count + kinds * shorter) / np.maximum(total + kinds, 1), shorter)

@@ -16,6 +16,21 @@ fn memory(view: &Arc<View>) -> Memory {
     Memory::new(Arc::clone(view), Arc::default(), Arc::default())
 }
 
+/// A grid point on the line and in the song, and where and by how much the song comes round.
+pub(super) fn grid_point(at: f64, song: f64, wrap: Option<(f64, f64)>) -> Tick {
+    Tick {
+        at: Beats(at),
+        song: Beats(song),
+        bar: Beats(at),
+        wrap: wrap.map(|(at, length)| (Beats(at), Beats(length))),
+        meter: Meter::COMMON,
+        tempo: Bpm(120.0),
+        playing: true,
+        offline: false,
+        epoch: Epoch(0),
+    }
+}
+
 fn settings() -> Settings {
     Settings {
         bars: 2,

@@ -61,23 +61,8 @@ impl Trail {
 
 #[cfg(test)]
 mod tests {
-    use continuo_timeline::{Bpm, Epoch, Meter};
-
     use super::*;
-
-    fn tick(at: f64, song: f64, wrap: Option<(f64, f64)>) -> Tick {
-        Tick {
-            at: Beats(at),
-            song: Beats(song),
-            bar: Beats(at),
-            wrap: wrap.map(|(at, length)| (Beats(at), Beats(length))),
-            meter: Meter::COMMON,
-            tempo: Bpm(120.0),
-            playing: true,
-            offline: false,
-            epoch: Epoch(0),
-        }
-    }
+    use crate::worker::tests::grid_point;
 
     fn near(trail: &Trail, places: &[(f64, f64)]) {
         for (at, song) in places {
@@ -92,21 +77,21 @@ mod tests {
         // The line is ten beats ahead of the song, which loops from 4 to 8.
         for step in 0..48 {
             let at = 14.0 + f64::from(step) / 24.0;
-            trail.follow(&tick(at, at - 10.0, Some((18.0, 4.0))));
+            trail.follow(&grid_point(at, at - 10.0, Some((18.0, 4.0))));
         }
         near(&trail, &[(14.5, 4.5), (17.9, 7.9), (18.0, 4.0), (21.5, 7.5), (22.5, 4.5)]);
         // The host comes round within a block: it is told of late.
-        trail.follow(&tick(18.0, 8.0, None));
+        trail.follow(&grid_point(18.0, 8.0, None));
         near(&trail, &[(18.0, 4.0)]);
-        trail.follow(&tick(18.0 + 1.0 / 24.0, 4.0 + 1.0 / 24.0, Some((22.0, 4.0))));
+        trail.follow(&grid_point(18.0 + 1.0 / 24.0, 4.0 + 1.0 / 24.0, Some((22.0, 4.0))));
         near(&trail, &[(14.5, 4.5), (17.9, 7.9), (18.0, 4.0), (18.5, 4.5), (22.5, 4.5)]);
     }
 
     #[test]
     fn what_was_before_a_seek_stays_where_it_was() {
         let mut trail = Trail::default();
-        trail.follow(&tick(2.0, 2.0, None));
-        trail.follow(&tick(6.5, 64.5, None));
+        trail.follow(&grid_point(2.0, 2.0, None));
+        trail.follow(&grid_point(6.5, 64.5, None));
         near(&trail, &[(2.5, 2.5), (6.0, 6.0), (6.5, 64.5), (8.0, 66.0), (1.0, 1.0)]);
     }
 }

@@ -18,8 +18,8 @@ use anyhow::{Context, Result, bail};
 use continuo_inference::kernel::{Bits, Kernel};
 use continuo_inference::{Constraints, Event, Model, Precision, Prompt, Sampling, Session, tasks};
 use continuo_music::key;
-use continuo_tests::gates::TICKS;
-use continuo_timeline::{Beats, Channel, Instrument, Key, Note, Velocity};
+use continuo_tests::gates::notes;
+use continuo_timeline::{Instrument, Key};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -119,16 +119,4 @@ fn events(rows: &[Row]) -> Vec<Event> {
         key: Key(key & 127),
     };
     rows.iter().map(event).collect()
-}
-
-fn notes(events: &[Event]) -> Vec<Note> {
-    let note = |event: &Event| Note {
-        at: Beats(f64::from(event.onset) / f64::from(TICKS)),
-        len: Beats(f64::from(event.duration) / f64::from(TICKS)),
-        key: event.key,
-        velocity: Velocity(80),
-        instrument: event.instrument,
-        channel: Channel(0),
-    };
-    events.iter().map(note).collect()
 }

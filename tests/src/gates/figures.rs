@@ -52,8 +52,8 @@ const MAJOR: [u8; 7] = [0, 2, 4, 5, 7, 9, 11];
 // Natural, and the leading note.
 const MINOR: [u8; 8] = [0, 2, 3, 5, 7, 8, 10, 11];
 
-/// Pitch classes of the key of some notes.
-fn scale(events: &[Event]) -> Option<[bool; 12]> {
+/// Events of a model in beats as notes, all of one velocity.
+pub fn notes(events: &[Event]) -> Vec<Note> {
     let note = |event: &Event| Note {
         at: Beats(f64::from(event.onset) / f64::from(TICKS)),
         len: Beats(f64::from(event.duration) / f64::from(TICKS)),
@@ -62,7 +62,12 @@ fn scale(events: &[Event]) -> Option<[bool; 12]> {
         instrument: event.instrument,
         channel: Channel(0),
     };
-    let name = key::name(&events.iter().map(note).collect::<Vec<_>>());
+    events.iter().map(note).collect()
+}
+
+/// Pitch classes of the key of some notes.
+fn scale(events: &[Event]) -> Option<[bool; 12]> {
+    let name = key::name(&notes(events));
     let (tonic, mode) = name.rsplit_once(' ')?;
     let tonic = NAMES.iter().position(|n| *n == tonic)?;
     let steps: &[u8] = if mode == "major" { &MAJOR } else { &MINOR };

@@ -11,7 +11,7 @@ mod prompts;
 mod untrained;
 
 pub use answers::{BARS, TICKS, answers, dealt, events, shuffled};
-pub use figures::{Figures, of};
+pub use figures::{Figures, notes, of};
 pub use judge::{Interval, Verdict, interval, judge, mean};
 pub use prompts::{Made, STYLES, continued, made, prompts};
 pub use untrained::untrained;

@@ -76,10 +76,11 @@ fn placed(notes: &[Note], tick: &Tick, reach: f64) -> Vec<Note> {
 
 #[cfg(test)]
 mod tests {
-    use continuo_timeline::{Bpm, Channel, Epoch, Key, Meter, Velocity};
+    use continuo_timeline::{Channel, Key, Velocity};
 
     use super::*;
     use crate::state::TakeNote;
+    use crate::worker::tests::grid_point;
 
     fn note(at: f64, instrument: u8) -> Note {
         let (velocity, channel) = (Velocity(80), Channel(0));
@@ -93,20 +94,6 @@ mod tests {
         }
     }
 
-    fn tick(at: f64, song: f64, wrap: Option<(f64, f64)>) -> Tick {
-        Tick {
-            at: Beats(at),
-            song: Beats(song),
-            bar: Beats(at),
-            wrap: wrap.map(|(at, length)| (Beats(at), Beats(length))),
-            meter: Meter::COMMON,
-            tempo: Bpm(120.0),
-            playing: true,
-            offline: false,
-            epoch: Epoch(0),
-        }
-    }
-
     #[test]
     fn a_take_comes_round_with_the_loop() {
         let notes = [note(1.0, 0), note(3.0, 0), note(9.0, 0)];
@@ -116,9 +103,12 @@ mod tests {
             all
         };
         // The line is at 20 where the song is at 2.
-        assert_eq!(at(&tick(20.0, 2.0, None)), [19.0, 21.0, 27.0]);
+        assert_eq!(at(&grid_point(20.0, 2.0, None)), [19.0, 21.0, 27.0]);
         // A loop of four beats from the start of the song wraps at 22.
-        assert_eq!(at(&tick(20.0, 2.0, Some((22.0, 4.0)))), [13.0, 15.0, 17.0, 19.0, 21.0, 23.0, 25.0, 27.0]);
+        assert_eq!(
+            at(&grid_point(20.0, 2.0, Some((22.0, 4.0)))),
+            [13.0, 15.0, 17.0, 19.0, 21.0, 23.0, 25.0, 27.0]
+        );
     }
 
     #[test]
