@@ -35,20 +35,11 @@ const SIMPLE: usize = 4;
 const COMPOUND: usize = 6;
 
 impl Dynamics {
-    /// Of a player's notes in order of onset; moderate where there are none. `bar` is a bar line, `length` the length
-    /// of a bar in beats.
-    pub fn of(notes: &[Note], bar: Beats, length: f64) -> Self {
-        Self::with_beats(notes, bar, length, SIMPLE)
-    }
-
-    /// The same in a meter: of 6/8, 9/8 and 12/8 a beat has three eighths.
-    pub fn in_meter(notes: &[Note], bar: Beats, meter: Meter) -> Self {
+    /// Of a player's notes in order of onset; moderate where there are none. `bar` is a bar line; a beat of 6/8, 9/8 and
+    /// 12/8 has three eighths.
+    pub fn of(notes: &[Note], bar: Beats, meter: Meter) -> Self {
         let compound = meter.denominator == 8 && matches!(meter.numerator, 6 | 9 | 12);
-        Self::with_beats(notes, bar, meter.bar().0, if compound { COMPOUND } else { SIMPLE })
-    }
-
-    /// With so many sixteenths a beat.
-    fn with_beats(notes: &[Note], bar: Beats, length: f64, beat: usize) -> Self {
+        let (length, beat) = (meter.bar().0, if compound { COMPOUND } else { SIMPLE });
         let velocities: Vec<f64> = notes.iter().map(|note| f64::from(note.velocity.0)).collect();
         let keys: Vec<f64> = notes.iter().map(|note| f64::from(note.key.0)).collect();
         let (Some(loudness), Some(middle)) = (mean(&velocities), mean(&keys)) else {
@@ -228,7 +219,7 @@ mod tests {
     }
 
     fn of(notes: &[Note]) -> Dynamics {
-        Dynamics::of(notes, BAR, 4.0)
+        Dynamics::of(notes, BAR, Meter::COMMON)
     }
 
     #[test]
@@ -259,7 +250,7 @@ mod tests {
         let at = |dynamics: &Dynamics, length: f64, eighth: f64| {
             dynamics.velocity(Beats(eighth / 2.0), BAR, length, 60, None).0
         };
-        let moderate = |meter: Meter| Dynamics::in_meter(&[], BAR, meter);
+        let moderate = |meter: Meter| Dynamics::of(&[], BAR, meter);
         for (numerator, length) in [(6, 3.0), (9, 4.5), (12, 6.0)] {
             let compound = moderate(meter(numerator, 8));
             assert!(at(&compound, length, 3.0) > at(&compound, length, 2.0), "{compound:?}");
@@ -272,7 +263,7 @@ mod tests {
         let played: Vec<Note> = (0..12)
             .map(|eighth| note(f64::from(eighth) / 2.0, 60, if eighth % 3 == 1 { 110.0 } else { 70.0 }))
             .collect();
-        let own = Dynamics::in_meter(&played[..5], BAR, meter(6, 8));
+        let own = Dynamics::of(&played[..5], BAR, meter(6, 8));
         assert!(at(&own, 3.0, 4.0) > at(&own, 3.0, 5.0) + 10, "{own:?}");
     }
 
@@ -334,11 +325,14 @@ mod tests {
 
     #[test]
     fn nothing_and_odd_meters_give_something_sound() {
-        for length in [0.0, 0.5, 1.75, 3.5, 4.0, 100.0, f64::NAN] {
+        for (numerator, denominator) in [(0, 0), (1, 32), (7, 16), (7, 8), (4, 4), (64, 1)] {
+            let meter = Meter { numerator, denominator };
             for notes in [Vec::new(), eighths(|_| 64.0), vec![note(3.0, 60, 127.0)]] {
-                let velocity =
-                    Dynamics::of(&notes, BAR, length).velocity(Beats(7.3), BAR, length, 60, Some(2.0)).0;
-                assert!((1..=127).contains(&velocity));
+                let dynamics = Dynamics::of(&notes, BAR, meter);
+                for length in [0.0, f64::NAN, 1.75, 4.0, 100.0] {
+                    let velocity = dynamics.velocity(Beats(7.3), BAR, length, 60, Some(2.0)).0;
+                    assert!((1..=127).contains(&velocity));
+                }
             }
         }
     }

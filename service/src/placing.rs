@@ -78,7 +78,8 @@ impl<'a> Placing<'a> {
 
     /// How loud these notes of the song are.
     fn dynamics(&self, notes: &[Note]) -> Dynamics {
-        Dynamics::of(notes, Beats(0.0), self.song.meter(Beats(0.0)).1.bar().0)
+        let (bar, meter) = self.song.meter(self.song.end());
+        Dynamics::of(notes, bar, meter)
     }
 
     /// An event as a note.

@@ -120,7 +120,7 @@ impl Question {
 
     /// How loud the player played lately.
     fn dynamics(&self) -> Dynamics {
-        Dynamics::in_meter(self.lately(), self.bar.0, self.meter)
+        Dynamics::of(self.lately(), self.bar.0, self.meter)
     }
 
     fn lately(&self) -> &[Note] {
