@@ -117,7 +117,9 @@ fn continue_leaves_the_prime_as_it_is_and_goes_on_after_it() {
         let done = service.predict(&body);
         let prime = (done["prime_seconds"].as_f64().unwrap() * 100.0).round() as i64;
         let end = whole.iter().map(|note| note.onset + note.duration).max().unwrap();
-        assert!((prime - end.min(500)).abs() <= 1, "{prime}, the file ends at {end}");
+        // Both last longer than five seconds, or to a bar line, two seconds apart.
+        let bar = |at: i64| (at - 1).div_euclid(200) * 200 + 200;
+        assert!((prime - bar(end).min(500)).abs() <= 1, "{prime}, the file ends at {end}");
         let duration = done["variations"][0]["duration_seconds"].as_f64().unwrap();
         assert!((duration - (prime as f64 / 100.0 + 10.0)).abs() < 0.02, "{duration}");
         let made = notes(&done["midi_output"]);
@@ -193,9 +195,9 @@ fn what_comes_behind_the_prime_is_gone_from_the_file() {
     let bytes = service.get(&format!("/cas/{}", done["output_hash"].as_str().unwrap())).bytes;
     let midi = midly::Smf::parse(&bytes).unwrap();
     let length = |track: &midly::Track<'_>| track.iter().map(|event| event.delta.as_int()).sum::<u32>();
-    // The note's half second and four more at 120 a minute, with 96 ticks a beat.
-    assert_eq!(done["prime_seconds"], 0.5);
-    assert!(midi.tracks.iter().map(length).max().unwrap() <= 9 * 96);
+    // The note's bar and four seconds more at 120 a minute, with 96 ticks a beat.
+    assert_eq!(done["prime_seconds"], 2.0);
+    assert!(midi.tracks.iter().map(length).max().unwrap() <= 12 * 96);
     let is_word = |event: &midly::TrackEvent<'_>| {
         matches!(event.kind, midly::TrackEventKind::Meta(midly::MetaMessage::Lyric(_)))
     };

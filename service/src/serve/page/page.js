@@ -64,7 +64,7 @@ async function take(file) {
     at('file-name').firstChild.textContent = `${file.name}: ${song.notes.length} notes, ${song.seconds.toFixed(1)} s. Drop another, or `;
     at('source').hidden = false;
     draw(at('source'), song, Infinity);
-    at('prime').value = Math.max(1, Math.min(60, Math.round(song.seconds * 2) / 2));
+    at('prime').value = song.seconds > 60 ? 60 : '';
     say('idle', 'Ready.');
   } catch (error) {
     say('error', `${file.name} cannot be read: ${error.message}`);
@@ -78,7 +78,7 @@ function wish() {
     length_seconds: number('length'), num_variations: number('count'), temperature: number('temperature'),
     top_p: number('top-p'), seed: number('seed'),
   };
-  if (source) Object.assign(body, { midi_input: textOf(source.bytes), prime_seconds: number('prime') });
+  if (source) Object.assign(body, { midi_input: textOf(source.bytes), prime_seconds: number('prime') ?? 60 });
   if (at('density').value) body.constraints = { density: at('density').value };
   return body;
 }
@@ -166,7 +166,7 @@ async function go() {
   const body = wish();
   const answer = await fetch('/generate/stream', { method: 'POST', headers: headers(), body: JSON.stringify(body) });
   if (!answer.ok) return say('error', await problem(answer));
-  const from = body.prime_seconds ?? 0;
+  const from = Math.min(body.prime_seconds ?? 0, source?.song.seconds ?? 0);
   for await (const word of events(answer.body)) {
     if (word.type === 'start') job = word.job_id;
     if (word.type === 'progress') {

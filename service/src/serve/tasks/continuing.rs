@@ -37,10 +37,10 @@ pub fn accompany(ask: &Ask, model: &Model) -> Result<Plan, Failure> {
     Ok(wishes::grant(ask, plan, &notes))
 }
 
-/// The prime alone, and how long it is: no longer than the file.
+/// The prime alone, and how long it is: no longer than the file, which lasts to the bar line at which it goes on.
 fn primed(ask: &Ask, model: &Model) -> Result<(Song, f64), Failure> {
     let song = open(model, "midi_input", ask.input.as_deref().unwrap_or_default())?;
-    let prime = ask.prime.min(song.seconds(song.end()));
+    let prime = ask.prime.min(song.seconds(song.next_bar()));
     let head = song.head(song.beat(prime), song.beat(prime + ask.length()));
     if head.notes.is_empty() {
         let first = song.notes.first().map_or(0.0, |note| song.seconds(note.at));
