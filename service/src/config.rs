@@ -50,7 +50,10 @@ fn is_given(given: &ArgMatches, id: &str) -> bool {
         matches!(given.value_source(id), Some(ValueSource::CommandLine | ValueSource::EnvVariable))
     };
     match id {
-        "token" | "token_file" => own("token") || own("token_file"),
+        "token" | "token_file" => {
+            let said = |name| variable(name).is_some();
+            own("token") || own("token_file") || said("CONTINUO_TOKEN") || said("CONTINUO_TOKEN_FILE")
+        }
         id => own(id),
     }
 }

@@ -197,6 +197,25 @@ fn it_does_not_stand_open_to_the_world() {
 }
 
 #[test]
+fn who_is_refused_while_sending_can_read_why() {
+    let Some(service) = Serving::new("sending", &["--token", "gehëim", "--max-body", "1000000"]) else {
+        return;
+    };
+    let body = vec![b'x'; 20 << 20];
+    for (token, status) in [("Bearer no", 401), ("bEARER gehëim", 413)] {
+        let mut request = format!(
+            "POST /cas HTTP/1.1\r\nhost: a\r\nauthorization: {token}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            body.len()
+        )
+        .into_bytes();
+        request.extend(&body);
+        let answer = service.raw(&request);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer:.200}");
+        assert!(answer.contains("\"message\""), "{answer:.200}");
+    }
+}
+
+#[test]
 fn pages_of_other_origins_do_not_reach_in() {
     let Some(service) = Serving::new("origins", &["--cors-origin", "https://play.example"]) else { return };
     let ask = |host: &str, origin: &str| {
@@ -209,6 +228,10 @@ fn pages_of_other_origins_do_not_reach_in() {
     assert!(friend.contains("access-control-allow-origin: https://play.example"), "{friend}");
     assert!(!ask("localhost", "https://evil.example").contains("access-control-allow-origin"));
     assert!(ask("evil.example", "https://evil.example").starts_with("HTTP/1.1 403 "));
+    // A page that may ask may read why it was refused, too.
+    let lost = service.raw(b"GET /nowhere HTTP/1.1\r\nhost: localhost\r\norigin: https://play.example\r\nconnection: close\r\n\r\n");
+    assert!(lost.starts_with("HTTP/1.1 404 ") && lost.contains("access-control-allow-origin"), "{lost}");
+    assert!(lost.contains("retry-after") && lost.contains("content-type: application/json"), "{lost}");
     // A page may send what is no JSON without leave; nothing comes of it.
     let send = |origin: &str| {
         let origin = origin.replace("HOST", service.address());

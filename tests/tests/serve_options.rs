@@ -58,6 +58,21 @@ fn the_command_line_comes_before_the_environment_and_that_before_the_file() {
     std::fs::write(home.join("config/continuo/serve.toml"), "token-file = \"/nowhere\"\nport = 0\n").unwrap();
     let (code, report) = doctor(&home, &["--token", "x"], &[]).unwrap();
     assert_eq!((code, said(&report, "who may ask").0), (0, true), "{report}");
+    // So it does before the environment, and what is empty there is not said.
+    let token = home.join("token");
+    std::fs::write(&token, "x").unwrap();
+    std::fs::write(home.join("config/continuo/serve.toml"), "host = \"0.0.0.0\"\nport = 0\n").unwrap();
+    let who = |arguments: &[&str], variables: &[(&str, &str)]| {
+        said(&doctor(&home, arguments, variables).unwrap().1, "who may ask")
+    };
+    let token = token.to_str().unwrap();
+    assert!(who(&["--token-file", token], &[("CONTINUO_TOKEN", "y")]).0);
+    assert!(who(&["--token", "x"], &[("CONTINUO_TOKEN_FILE", "/nowhere")]).0);
+    assert!(who(&[], &[("CONTINUO_TOKEN", ""), ("CONTINUO_TOKEN_FILE", token)]).0);
+    assert!(!who(&[], &[("CONTINUO_TOKEN", "")]).0);
+    assert!(!who(&[], &[("CONTINUO_TOKEN_FILE", "/nowhere")]).0);
+    let (code, _) = doctor(&home, &["--token", "x"], &[("CONTINUO_STRICT_MODELS", "0")]).unwrap();
+    assert_eq!(code, 0);
     for (text, says) in [
         ("prot = 1", "prot"),
         ("port = \"x\"", "invalid value"),
@@ -89,6 +104,13 @@ fn the_doctor_says_what_is_in_the_way() {
     for check in ["port", "collector", "model", "state"] {
         assert!(!said(&report, check).0, "{check}: {report}");
     }
+    // A collector that cannot be spoken with is told here and stops no service.
+    let otlp = [("OTEL_EXPORTER_OTLP_ENDPOINT", "https://127.0.0.1:1")];
+    let (code, report) = doctor(&home, &["--port", "0"], &otlp).unwrap();
+    assert_eq!((code, said(&report, "collector").0), (2, false), "{report}");
+    assert!(Serving::with("encrypted", &[], &otlp).is_some());
+    let files = || std::fs::read_dir(home.join("data/continuo/service/files")).unwrap().count();
+    assert_eq!(files(), 0, "the doctor leaves nothing behind");
     let (_, open) = doctor(&home, &["--host", "0.0.0.0", "--port", "0"], &[]).unwrap();
     assert!(said(&open, "who may ask").1.contains("CONTINUO_TOKEN"));
     // The state of a ledger that was damaged.

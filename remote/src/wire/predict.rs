@@ -181,9 +181,10 @@ pub struct Predict {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1.0, maximum = 60.0)]
     pub prime_seconds: Option<f64>,
-    /// Most tokens of new music in each variation; a note is three, and what is left over is not used.
+    /// Most tokens of new music in each variation; a note is three, and what is left over is not used
+    /// (8192).
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "whole::option")]
-    #[schema(minimum = 3, maximum = 8192)]
+    #[schema(minimum = 1, maximum = 8192)]
     pub max_tokens: Option<i64>,
     /// Softmax temperature (1).
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -94,7 +94,8 @@ pub fn names(new: &mut New, creator: Option<String>, tags: Option<Vec<String>>) 
             faults.push(fault(&[name], format!("{name} has 1 to {CHARACTERS} characters"), "value_error"));
         }
     }
-    let tags = tags.unwrap_or_default();
+    // Without outer spaces, as they are looked for.
+    let tags: Vec<String> = tags.unwrap_or_default().iter().map(|tag| tag.trim().to_owned()).collect();
     if tags.len() > TAGS || tags.iter().any(|tag| long(tag) || tag.contains(',')) {
         let text = format!("tags are at most {TAGS}, each of 1 to {CHARACTERS} characters, without commas");
         faults.push(fault(&["tags"], text, "value_error"));
@@ -131,7 +132,8 @@ pub async fn list(
         variation_set_id: search.variation_set_id,
         creator: search.creator,
         parent_id: search.parent_id,
-        before: search.before.and_then(|place| i64::try_from(place).ok()),
+        // Beyond what can be counted there is nothing, and so everything is before it.
+        before: search.before.map(|place| i64::try_from(place).unwrap_or(i64::MAX)),
         limit,
     };
     let (artifacts, next) = service.apart(move |service| service.ledger.artifacts(&filter)).await?;

@@ -144,7 +144,7 @@ impl Ask {
             .length_seconds
             .map(|_| look.number("length_seconds", request.length_seconds, 20.0, (1.0, 120.0)));
         let tokens =
-            request.max_tokens.map(|_| look.count("max_tokens", request.max_tokens, 1024, (3, MOST_TOKENS)));
+            request.max_tokens.map(|_| look.count("max_tokens", request.max_tokens, 1024, (1, MOST_TOKENS)));
         let temperature = look.number("temperature", request.temperature, 1.0, (0.01, 2.0));
         let top_p = look.number("top_p", request.top_p, 0.95, (0.0, 1.0));
         let mut wishes = request.constraints.clone().unwrap_or_default();
@@ -276,7 +276,7 @@ mod tests {
             ("temperature", 0.01, 2.0, 0.001),
             ("top_p", 0.0, 1.0, 0.001),
             ("num_variations", 1.0, 8.0, 1.0),
-            ("max_tokens", 3.0, 8192.0, 1.0),
+            ("max_tokens", 1.0, 8192.0, 1.0),
         ] {
             let with = |value: f64| {
                 let whole = step >= 1.0;

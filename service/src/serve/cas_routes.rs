@@ -37,6 +37,9 @@ pub async fn add(
     store(&service, &headers, bytes).await
 }
 
+/// What clients say where nobody told them what they send; the second is curl's word.
+const UNSAID: [&str; 2] = ["application/octet-stream", "application/x-www-form-urlencoded"];
+
 /// Stores a file whose hash is known.
 #[utoipa::path(
     put, path = "/cas/{hash}", params(("hash" = String, Path, pattern = "^[0-9a-f]{64}$")),
@@ -68,8 +71,7 @@ async fn store(
     bytes: Whole,
 ) -> Result<(StatusCode, Json<Stored>), Failure> {
     let sent = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let sent =
-        sent.filter(|kind| kind.len() <= KIND && *kind != "application/octet-stream").map(String::from);
+    let sent = sent.filter(|kind| kind.len() <= KIND && !UNSAID.contains(kind)).map(String::from);
     let size = bytes.len() as u64;
     let sniffed = kind(&bytes);
     let (hash, is_new) = service.store.write(bytes.to_vec()).await?;

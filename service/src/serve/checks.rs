@@ -9,6 +9,7 @@ use clap::Args;
 use continuo_remote::wire::ModelSize;
 use serde_json::{Value, json};
 
+use super::life::Life;
 use super::options::Serve;
 use super::shelf::{Shelf, installed, remedy};
 use super::state::{State, usual};
@@ -35,7 +36,7 @@ impl Doctor {
             ("who may ask", who(serve)),
             ("model", model(serve)),
             ("sizes", Ok(sizes())),
-            ("port", port(serve)),
+            ("port", ports(serve)),
             ("state", state(serve, &runtime)),
             ("collector", collector(serve)),
         ];
@@ -61,6 +62,7 @@ fn configuration(serve: &Serve) -> Result<String> {
 
 fn who(serve: &Serve) -> Result<String> {
     let guard = serve.guard()?;
+    serve.most()?;
     Ok(match (guard.token.is_some(), serve.host.is_loopback()) {
         (true, _) => format!("whoever reaches {} and has the token", serve.host),
         (false, _) => "programs of this machine".into(),
@@ -69,7 +71,8 @@ fn who(serve: &Serve) -> Result<String> {
 
 fn model(serve: &Serve) -> Result<String> {
     let shelf = Shelf::new(serve.model.clone(), serve.strict_models, serve.memory);
-    let chosen = shelf.choose(None).map_err(|failure| anyhow::anyhow!(failure.message))?;
+    let chosen =
+        shelf.choose(None, &Life::new(Duration::MAX)).map_err(|failure| anyhow::anyhow!(failure.message))?;
     let model = chosen.engine.model();
     let config = model.config();
     Ok(format!("{} ({}): {} layers, {} wide", chosen.size, model.name(), config.n_layer, config.n_embd))
@@ -83,14 +86,20 @@ fn sizes() -> String {
     ModelSize::ALL.map(one).join("; ")
 }
 
-fn port(serve: &Serve) -> Result<String> {
-    let address = SocketAddr::new(serve.host, serve.port);
+fn ports(serve: &Serve) -> Result<String> {
+    let all = [Some(serve.port), serve.musicgen_port, serve.llmchat_port];
+    let said: Result<Vec<_>> = all.into_iter().flatten().map(|port| free(serve, port)).collect();
+    Ok(said?.join("; "))
+}
+
+fn free(serve: &Serve, port: u16) -> Result<String> {
+    let address = SocketAddr::new(serve.host, port);
     if TcpListener::bind(address).is_ok() {
         return Ok(format!("{address} is free"));
     }
     anyhow::ensure!(
         healthy(address).unwrap_or(false),
-        "{address} is taken by another program; choose another --port"
+        "{address} is taken by another program; choose another port"
     );
     Ok(format!("a service answers at {address} already"))
 }
@@ -114,8 +123,12 @@ fn state(serve: &Serve, runtime: &tokio::runtime::Runtime) -> Result<String> {
         "the ledger is damaged; move the folder of --state away, or restore it"
     );
     let written = runtime.block_on(async {
-        let (hash, _) = state.store.write(PROBE.to_vec()).await?;
-        state.store.read(&hash, None).await
+        let (hash, is_new) = state.store.write(PROBE.to_vec()).await?;
+        let read = state.store.read(&hash, None).await;
+        if is_new {
+            state.store.forget(&hash).await?;
+        }
+        read
     });
     let read = written.map_err(|failure| anyhow::anyhow!(failure.message))?;
     anyhow::ensure!(
@@ -130,7 +143,9 @@ fn collector(serve: &Serve) -> Result<String> {
     let Some(collector) = Collector::named(serve.otlp.as_deref()) else {
         return Ok("none is named: no traces and metrics are sent; /metrics has the figures".into());
     };
-    let name = collector.address().to_owned();
+    let sent = serve.telemetry()?;
+    anyhow::ensure!(sent.meter().is_some(), "nothing can be sent to it; see above");
+    let name = collector.address();
     let there = name.to_socket_addrs().ok().and_then(|mut all| all.next());
     let answers = there.is_some_and(|address| TcpStream::connect_timeout(&address, SOON).is_ok());
     anyhow::ensure!(

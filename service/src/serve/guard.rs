@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq;
 use super::caller::{RequestId, peer, request_id};
 use super::failure::Failure;
 use super::figures::Figures;
-use super::{log, page};
+use super::{log, page, rest};
 
 /// Who may ask, and how often.
 #[derive(Default)]
@@ -41,7 +41,7 @@ pub struct Guard {
 const ADDRESSES: usize = 10_000;
 
 /// Digest of a token.
-pub fn digest(token: &str) -> [u8; 32] {
+pub fn digest(token: &[u8]) -> [u8; 32] {
     Sha256::digest(token).into()
 }
 
@@ -66,12 +66,11 @@ impl Guard {
 
     fn known(&self, headers: &HeaderMap) -> Result<(), Failure> {
         let Some(wanted) = &self.token else { return Ok(()) };
-        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let bearer = given.and_then(|text| text.split_once(' ')).filter(|(scheme, _)| {
-            // RFC 9110, 11.1: a scheme may be written in any case.
-            scheme.eq_ignore_ascii_case("bearer")
-        });
-        let token = bearer.map_or("", |(_, token)| token.trim_start());
+        // Bytes, since a token need not be ASCII.
+        let given = headers.get(header::AUTHORIZATION).map_or(&[][..], HeaderValue::as_bytes);
+        // RFC 9110, 11.1: a scheme may be written in any case.
+        let bearer = given.split_at_checked(7).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "));
+        let token = bearer.map_or(&[][..], |(_, token)| token.trim_ascii_start());
         if bool::from(digest(token).ct_eq(wanted)) {
             return Ok(());
         }
@@ -138,19 +137,27 @@ pub async fn number(State(guard): State<Arc<Guard>>, mut request: Request, next:
     let id = request_id(request.headers());
     let (began, line) = (Instant::now(), (request.method().to_string(), request.uri().path().to_owned()));
     request.extensions_mut().insert(RequestId(id.clone()));
+    let (request, unread) = rest::of(request);
     let mut response = next.run(request).await;
     let status = response.status();
+    if status.is_client_error() || status.is_server_error() {
+        unread.drain().await;
+    }
     let shaped = response.extensions().get::<Shaped>().is_some();
     if !shaped && (status.is_client_error() || status.is_server_error()) {
-        let allow = response.headers().get(header::ALLOW).cloned();
+        let said = std::mem::take(response.headers_mut());
         let failure =
             response.extensions_mut().remove::<Failure>().unwrap_or_else(|| Failure::of_status(status));
         if !failure.counted {
             guard.figures.failed(failure.kind.name());
         }
         response = if openai { failure.openai() } else { failure.response(&id) };
-        if let Some(allow) = allow {
-            response.headers_mut().insert(header::ALLOW, allow);
+        // What was said beside the body stays: methods that are allowed, and which pages may read this.
+        for (name, value) in &said {
+            let is_of_the_body = name == header::CONTENT_TYPE || name == header::CONTENT_LENGTH;
+            if !is_of_the_body && !response.headers().contains_key(name) {
+                response.headers_mut().insert(name, value.clone());
+            }
         }
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
@@ -194,7 +201,9 @@ pub async fn admit(State(guard): State<Arc<Guard>>, request: Request, next: Next
             .insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, DELETE"));
         headers.insert(
             header::ACCESS_CONTROL_ALLOW_HEADERS,
-            HeaderValue::from_static("authorization, content-type, x-client-job-id, x-request-id"),
+            HeaderValue::from_static(
+                "authorization, content-type, traceparent, tracestate, x-client-job-id, x-request-id",
+            ),
         );
         headers.insert(
             header::ACCESS_CONTROL_EXPOSE_HEADERS,

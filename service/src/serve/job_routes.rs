@@ -66,10 +66,8 @@ pub async fn poll(
         let text = format!("wait {seconds} is outside 0 to {WAIT} s");
         return Err(Failure::invalid(StatusCode::UNPROCESSABLE_ENTITY, text));
     }
-    // Asked to be told before looking, so that no end falls between.
-    let ended = service.jobs.ended(&id);
-    let told = ended.as_ref().map(|ended| ended.notified());
-    if let Some(told) = told.filter(|_| seconds > 0.0) {
+    // Asked to be told while the job is looked at, so that no end falls between.
+    if let Some(told) = service.jobs.ended(&id).filter(|_| seconds > 0.0) {
         // Told or not, the job is shown as it stands.
         let _ = tokio::time::timeout(Duration::from_secs_f64(seconds), told).await;
     }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use continuo_remote::wire::{Job, JobState, Prediction, Task};
 use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 
 use super::failure::Failure;
 use super::ledger::{Kept, Ledger};
@@ -104,8 +105,10 @@ impl Jobs {
     }
 
     /// Told when the job ends; `None` if it is not under way.
-    pub fn ended(&self, id: &str) -> Option<Arc<Notify>> {
-        self.open().get(id).filter(|job| job.end.is_none()).map(|job| Arc::clone(&job.ended))
+    pub fn ended(&self, id: &str) -> Option<OwnedNotified> {
+        let open = self.open();
+        let job = open.get(id).filter(|job| job.end.is_none())?;
+        Some(Arc::clone(&job.ended).notified_owned())
     }
 
     /// Calls a job off; gives how it stands then.

@@ -10,8 +10,9 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::failure::Failure;
 
-/// How often a reader who is slow is looked at, and how long the last word waits for one.
-const LOOK: Duration = Duration::from_millis(10);
+/// How often what is waited for is looked at.
+pub const LOOK: Duration = Duration::from_millis(10);
+/// How long the last word waits for a reader who is slow.
 const LAST: Duration = Duration::from_secs(10);
 
 /// Why a life was called off. The first word counts.

@@ -27,6 +27,11 @@ pub fn as_format(format: Format) {
     let _ = FORMAT.set(format);
 }
 
+/// Writes a line for people, whatever the format. Whoever read may have gone.
+pub fn line(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "continuo: {text}");
+}
+
 /// Writes a line: what happened, and what is to be said about it.
 pub fn say(level: &str, event: &str, fields: &[(&str, Value)]) {
     let format = FORMAT.get().copied().unwrap_or_default();

@@ -34,6 +34,7 @@ mod perform;
 mod play;
 mod predict;
 mod queue;
+mod rest;
 mod router;
 mod service;
 mod shelf;
@@ -45,6 +46,7 @@ mod tasks;
 mod telemetry;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -56,6 +58,7 @@ use tokio::net::TcpListener;
 
 pub use options::Serve;
 
+use crate::hub::variable;
 use guard::{Guard, digest};
 use queue::Queue;
 use service::Service;
@@ -82,21 +85,19 @@ impl Serve {
 
     async fn serve(&self) -> Result<Value> {
         let guard = Arc::new(self.guard()?);
-        if !(self.timeout > 0.0 && self.timeout <= 86_400.0) {
-            bail!("--timeout {} is outside 0 to 86400 s", self.timeout);
-        }
+        let most = self.most()?;
         let address = SocketAddr::new(self.host, self.port);
         let listener = TcpListener::bind(address).await.with_context(|| refused(address))?;
         let address = listener.local_addr()?;
         log::as_format(self.log);
-        let service = Arc::new(self.service(Arc::clone(&guard.figures))?);
-        eprintln!("continuo: models compute on {}", shelf::place());
+        let service = Arc::new(self.service(Arc::clone(&guard.figures), most)?);
+        log::line(&format!("models compute on {}", shelf::place()));
         service.figures.watch(&service, service.telemetry.meter());
         for family in families::asked(self) {
             family.open(self.host, Arc::clone(&guard)).await?;
         }
         let router = router::router(Arc::clone(&service), guard, self.max_body);
-        eprintln!("continuo: serving at http://{address} (stop with ctrl-c)");
+        log::line(&format!("serving at http://{address} (stop with ctrl-c)"));
         let app = router.into_make_service_with_connect_info::<SocketAddr>();
         let closing = stop::told(Arc::clone(&service));
         let serving = axum::serve(listener, app).with_graceful_shutdown(closing).into_future();
@@ -112,7 +113,25 @@ impl Serve {
         }))
     }
 
-    fn service(&self, figures: Arc<figures::Figures>) -> Result<Service> {
+    /// How long a piece of work may take.
+    fn most(&self) -> Result<Duration> {
+        if !(self.timeout > 0.0 && self.timeout <= 86_400.0) {
+            bail!("--timeout {} is outside 0 to 86400 s", self.timeout);
+        }
+        Ok(Duration::from_secs_f64(self.timeout))
+    }
+
+    /// Where traces and metrics go. A collector that cannot be spoken with stops nobody, unless it was asked for here.
+    fn telemetry(&self) -> Result<Telemetry> {
+        let built = Telemetry::to(Collector::named(self.otlp.as_deref()), SERVICE);
+        if let (Err(error), None) = (&built, &self.otlp) {
+            log::line(&format!("no traces and metrics are sent: {error:#}"));
+            return Ok(Telemetry::default());
+        }
+        built
+    }
+
+    fn service(&self, figures: Arc<figures::Figures>, most: Duration) -> Result<Service> {
         let state = state::State::open(self.state.as_deref(), self.store.as_deref())?;
         Ok(Service {
             shelf: shelf::Shelf::new(self.model.clone(), self.strict_models, self.memory),
@@ -122,10 +141,10 @@ impl Serve {
             _lock: state.lock,
             memory: Default::default(),
             figures,
-            telemetry: Telemetry::to(Collector::named(self.otlp.as_deref()), SERVICE)?,
+            telemetry: self.telemetry()?,
             queue: Queue::new("work", self.workers.into(), self.queue.into())?,
             live: Queue::new("live", self.workers.into(), self.queue.into())?,
-            most: Duration::from_secs_f64(self.timeout),
+            most,
             lives: Default::default(),
             served: Default::default(),
             closing: Default::default(),
@@ -134,7 +153,12 @@ impl Serve {
 
     /// Refuses to stand open to the world.
     fn guard(&self) -> Result<Guard> {
-        let token = match &self.token_file {
+        // The command line and the file come before the environment; what is empty there is not said.
+        let named = self.token.is_some() || self.token_file.is_some();
+        let own = |name| variable(name).filter(|_| !named);
+        let token = self.token.clone().or_else(|| own("CONTINUO_TOKEN"));
+        let file = own("CONTINUO_TOKEN_FILE").filter(|_| token.is_none()).map(PathBuf::from);
+        let token = match self.token_file.as_ref().or(file.as_ref()) {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
                     .with_context(|| format!("cannot read {}", path.display()))?;
@@ -143,7 +167,7 @@ impl Serve {
                 }
                 Some(text.trim().to_owned())
             }
-            None => self.token.clone(),
+            None => token,
         };
         let token = token.filter(|token| !token.is_empty());
         if token.is_none() && !self.host.is_loopback() {
@@ -154,7 +178,7 @@ impl Serve {
         }
         Ok(Guard {
             local_names: token.is_none(),
-            token: token.as_deref().map(digest),
+            token: token.as_ref().map(|token| digest(token.as_bytes())),
             origins: self.cors_origin.clone(),
             a_minute: self.rate_limit.unwrap_or(A_MINUTE),
             spares_own: self.rate_limit.is_none(),

@@ -146,7 +146,7 @@ fn answer(
     say: &Sender<NoteLine>,
 ) -> Result<NoteLine, Failure> {
     life.check()?;
-    let chosen = service.shelf.choose(asked.model_size)?;
+    let chosen = service.shelf.choose(asked.model_size, life)?;
     let model = chosen.engine.model();
     let ticks_per_beat = match model.frame() {
         TimeFrame::Beats { ticks_per_beat } => ticks_per_beat,

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, value_parser};
 use continuo_remote::wire::PORT;
 
@@ -17,17 +18,18 @@ pub struct Serve {
     /// The address to listen at. Others than this machine's own want a token.
     #[arg(long, default_value = "127.0.0.1", env = "CONTINUO_HOST")]
     pub host: IpAddr,
-    /// Requests must send `Authorization: Bearer TOKEN`.
-    #[arg(long, env = "CONTINUO_TOKEN", hide_env_values = true)]
+    // Either stands in the other's place, so that these two variables are read where both are known.
+    /// Requests must send `Authorization: Bearer TOKEN` [env: CONTINUO_TOKEN].
+    #[arg(long)]
     pub token: Option<String>,
-    /// The same, read from a file.
-    #[arg(long, value_name = "FILE", conflicts_with = "token", env = "CONTINUO_TOKEN_FILE")]
+    /// The same, read from a file [env: CONTINUO_TOKEN_FILE].
+    #[arg(long, value_name = "FILE", conflicts_with = "token")]
     pub token_file: Option<PathBuf>,
     /// The model that answers where no size is asked for, or the size is not installed: a path or a name.
     #[arg(long, value_name = "PATH", env = "CONTINUO_MODEL")]
     pub model: Option<String>,
     /// Refuse a model size that is not installed; without this the best one that is answers.
-    #[arg(long, env = "CONTINUO_STRICT_MODELS")]
+    #[arg(long, env = "CONTINUO_STRICT_MODELS", value_parser = BoolishValueParser::new())]
     pub strict_models: bool,
     /// Most bytes of weights of a model that is loaded [default: what the system has free].
     #[arg(long, value_name = "BYTES", env = "CONTINUO_MEMORY")]

@@ -95,10 +95,10 @@ impl Errand {
             let text = "no classifier is configured, so task classify cannot be done";
             return Err(Failure::unavailable(text).suggest("GET /models lists what can be done"));
         }
-        let chosen = service.shelf.choose(self.ask.size)?;
+        let chosen = service.shelf.choose(self.ask.size, life)?;
         let mut prediction = match self.ask.task {
             Task::Embed => {
-                let model = service.shelf.exact(&chosen)?;
+                let model = service.shelf.exact(&chosen, life)?;
                 self.embed(&model)?
             }
             _ => self.music(service, &chosen, life, say)?,
@@ -131,7 +131,13 @@ impl Errand {
         let plan = plan(&self.ask, chosen.engine.model())?;
         let mut tell = |word: &Word<'_>| say(word_of(&plan, word));
         let before = steps(chosen);
-        let all = play(&chosen.engine, &plan, (self.ask.variations, self.ask.notes), life, &mut tell);
+        let all = play(
+            &chosen.engine,
+            &plan,
+            (self.ask.variations, self.ask.most_tokens as usize / 3),
+            life,
+            &mut tell,
+        );
         let after = steps(chosen);
         let together = (after.1 - before.1) / (after.0 - before.0).max(1.0);
         life.together.store(together.to_bits(), Ordering::Relaxed);

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use continuo_inference::{Answer, Engine, Event, Prompt, Step};
 use serde_json::json;
 
@@ -50,18 +51,22 @@ struct Play<'a> {
     told: u64,
 }
 
-/// The notes of `count` variations. `say` hears of each, and of all together, at least every 128 tokens.
+/// The notes of `count` variations, at most so many each. `say` hears of each, and of all together, at least every 128 tokens.
 pub fn play(
     engine: &Engine,
     plan: &Plan,
-    (count, most): (u64, Option<usize>),
+    (count, most): (u64, usize),
     life: &Life,
     say: &mut dyn FnMut(&Word<'_>),
 ) -> Result<Vec<Vec<Event>>, Failure> {
+    if most == 0 {
+        let failure = nothing(plan, 0).suggest("a note is three tokens: ask for more max_tokens");
+        return Err(Failure { status: StatusCode::UNPROCESSABLE_ENTITY, ..failure });
+    }
     let mut play = Play {
         engine,
         plan,
-        most: most.unwrap_or(usize::MAX),
+        most,
         voices: (0..count).map(|k| Voice::new(engine, plan, k)).collect(),
         percent: 0,
         told: 0,

@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::thread::sleep;
 use std::time::Duration;
 
 use continuo_inference::device::Place as Device;
-use continuo_inference::{Engine, Model, library};
+use continuo_inference::{Engine, Model, parts};
 use continuo_remote::wire::ModelSize;
 use serde_json::json;
 
 use super::failure::Failure;
+use super::life::{LOOK, Life};
 use crate::models;
 
 /// Models by the name that requests have for them.
@@ -63,11 +65,12 @@ impl Shelf {
         self.own.is_some() || !self.strict
     }
 
-    /// The model for a request. Loads it if need be, so it may take seconds.
-    pub fn choose(&self, asked: Option<ModelSize>) -> Result<Chosen, Failure> {
+    /// The model for a request. Loads it if need be, so it may take seconds; who waits for another's loading is called
+    /// off with its life.
+    pub fn choose(&self, asked: Option<ModelSize>, life: &Life) -> Result<Chosen, Failure> {
         let wanted = asked.unwrap_or(ModelSize::Small);
         if (asked.is_some() || self.own.is_none()) && installed(wanted) {
-            return self.chosen(wanted.name(), None);
+            return self.chosen(wanted.name(), None, life);
         }
         let best = ModelSize::ALL.into_iter().rev().find(|size| self.own.is_none() && installed(*size));
         // To be strict is to answer no size with another; where none is asked for, any that is here is right.
@@ -83,7 +86,7 @@ impl Shelf {
                 remedy(size)
             )
         });
-        self.chosen(name, warning)
+        self.chosen(name, warning, life)
     }
 
     /// Refuses a model that is larger than memory.
@@ -111,11 +114,11 @@ impl Shelf {
         busy
     }
 
-    fn chosen(&self, size: &'static str, warning: Option<String>) -> Result<Chosen, Failure> {
+    fn chosen(&self, size: &'static str, warning: Option<String>, life: &Life) -> Result<Chosen, Failure> {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let place = Arc::clone(places.entry(size).or_default());
         drop(places);
-        let _alone = place.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = held(&place.loading, life)?;
         let engine = match place.engine.get() {
             Some(engine) => Arc::clone(engine),
             None => {
@@ -127,8 +130,11 @@ impl Shelf {
     }
 
     /// The weights of a chosen model as its file has them. Loads them if need be.
-    pub fn exact(&self, chosen: &Chosen) -> Result<Arc<Model>, Failure> {
-        let mut exact = self.exact.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn exact(&self, chosen: &Chosen, life: &Life) -> Result<Arc<Model>, Failure> {
+        if chosen.size == OWN && self.own.as_deref().is_none_or(|own| own == OWN) {
+            return Ok(Arc::clone(chosen.engine.model())); // the built-in one is played as it is
+        }
+        let mut exact = held(&self.exact, life)?;
         if let Some((_, model)) = exact.as_ref().filter(|(size, _)| *size == chosen.size) {
             return Ok(Arc::clone(model));
         }
@@ -172,21 +178,25 @@ pub fn place() -> &'static str {
     }
 }
 
-/// Bytes of the weights of a model.
+/// Waits for a lock as long as the life lasts.
+fn held<'a, T>(lock: &'a Mutex<T>, life: &Life) -> Result<MutexGuard<'a, T>, Failure> {
+    loop {
+        life.check()?;
+        match lock.try_lock() {
+            Ok(guard) => return Ok(guard),
+            Err(TryLockError::Poisoned(broken)) => return Ok(broken.into_inner()),
+            Err(TryLockError::WouldBlock) => sleep(LOOK),
+        }
+    }
+}
+
+/// Bytes of the files that a model is read from; none where they are not whole, which loading it tells.
 fn weights(path: &Path) -> u64 {
     let of = |path: &Path| path.metadata().map_or(0, |there| there.len());
-    if !path.is_dir() {
-        return of(path);
-    }
-    let all = library::children(path);
-    let sum = |kind: &str| {
-        let own = all.iter().filter(|path| path.extension().is_some_and(|one| one == kind));
-        own.map(|path| of(path)).sum::<u64>()
-    };
-    // Where a checkpoint lies there in both kinds, it is read from the first.
-    match sum("safetensors") {
-        0 => sum("bin"),
-        bytes => bytes,
+    if path.is_dir() {
+        parts(path).map_or(0, |names| names.iter().map(|name| of(&path.join(name))).sum())
+    } else {
+        of(path)
     }
 }
 

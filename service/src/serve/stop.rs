@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
+use super::log;
 use super::service::Service;
 
 /// How long work may go on after the word to stop.
@@ -21,7 +22,7 @@ static STOPPED: Notify = Notify::const_new();
 /// Done when the process is told to stop; work that goes on too long after that is called off.
 pub async fn told(service: Arc<Service>) {
     signal().await;
-    eprintln!("continuo: stopping; what is under way may take {} s", GRACE.as_secs());
+    log::line(&format!("stopping; what is under way may take {} s", GRACE.as_secs()));
     service.closing.store(true, Ordering::Relaxed);
     STOPPED.notify_one();
     tokio::spawn(async move {

@@ -92,6 +92,11 @@ impl Store {
         Ok(Some(Piece { bytes, range, size }))
     }
 
+    /// Takes a file out again that nobody was told of.
+    pub async fn forget(&self, hash: &str) -> Result<(), Failure> {
+        self.objects.delete(&key(hash)).await.map_err(|error| self.broken("write", &error))
+    }
+
     /// Size of the file of a hash.
     pub async fn size(&self, hash: &str) -> Result<Option<u64>, Failure> {
         match self.objects.head(&key(hash)).await {
@@ -121,7 +126,7 @@ fn disk(folder: &Path) -> Result<Arc<dyn ObjectStore>> {
     std::fs::create_dir_all(folder).with_context(wrong)?;
     sweep(folder);
     let disk = LocalFileSystem::new_with_prefix(folder).with_context(wrong)?;
-    Ok(Arc::new(disk.with_fsync(true)))
+    Ok(Arc::new(disk.with_fsync(true).with_automatic_cleanup(true)))
 }
 
 /// Removes what a process that was killed left half written: its names hold a `#`.

@@ -58,9 +58,16 @@ impl Collector {
     }
 
     /// Where it listens, "host:port".
-    pub fn address(&self) -> &str {
-        let rest = self.endpoint.split_once("://").map_or(&*self.endpoint, |(_, rest)| rest);
-        rest.split('/').next().unwrap_or(rest)
+    pub fn address(&self) -> String {
+        let (scheme, rest) = self.endpoint.split_once("://").unwrap_or(("http", &self.endpoint));
+        let host = rest.split('/').next().unwrap_or(rest);
+        // A colon within brackets is one of an IPv6 address.
+        let has_port = host.rsplit(']').next().is_some_and(|end| end.contains(':'));
+        match (has_port, scheme) {
+            (true, _) => host.to_owned(),
+            (false, "https") => format!("{host}:443"),
+            (false, _) => format!("{host}:80"),
+        }
     }
 
     fn spans(&self) -> Result<SpanExporter, ExporterBuildError> {
