@@ -63,19 +63,45 @@ impl Desk {
         loop {
             if self.open.is_empty() {
                 match jobs.recv() {
-                    Ok(job) => self.begin(job),
+                    Ok(job) => self.take(job),
                     Err(_) => return,
                 }
             }
             loop {
                 match jobs.try_recv() {
-                    Ok(job) => self.begin(job),
+                    Ok(job) => self.take(job),
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Disconnected) => return,
                 }
             }
             self.turn();
         }
+    }
+
+    /// Begins a job. A defect there ends what is open, and not the engine.
+    fn take(&mut self, job: Job) {
+        let out = match &job {
+            Job::Answer { out, .. } => Some(out.clone()),
+            Job::Prepare(_) => None,
+        };
+        if !self.guarded(|desk| desk.begin(job))
+            && let Some(out) = out
+        {
+            // Nobody may listen any more.
+            let _ = out.send(Step::Failed(DEFECT.into()));
+        }
+    }
+
+    /// Does something. After a defect all that is open has failed: which of the sessions is sound cannot be known.
+    fn guarded(&mut self, work: impl FnOnce(&mut Self)) -> bool {
+        if catch_unwind(AssertUnwindSafe(|| work(self))).is_ok() {
+            return true;
+        }
+        self.idle.clear();
+        for open in self.open.drain(..) {
+            open.say(Step::Failed(DEFECT.into()));
+        }
+        false
     }
 
     /// Finds a session for the job: the one that has most of its prompt.
@@ -122,13 +148,7 @@ impl Desk {
     /// One token for each open answer, or a part of one's prompt.
     fn turn(&mut self) {
         let began = Instant::now();
-        let step = catch_unwind(AssertUnwindSafe(|| self.step()));
-        if step.is_err() {
-            // Which of the sessions is sound cannot be known.
-            for open in self.open.drain(..) {
-                open.say(Step::Failed(DEFECT.into()));
-            }
-        }
+        self.guarded(Self::step);
         let busy = u64::try_from(began.elapsed().as_micros()).unwrap_or(0);
         self.work.busy.fetch_add(busy, Ordering::Relaxed);
         self.set_aside(|open| open.over);
@@ -391,6 +411,19 @@ mod tests {
         for ((steps, _), expected) in asked.iter().zip(expected) {
             assert_eq!(notes(steps), expected);
         }
+    }
+
+    #[test]
+    fn a_defect_ends_what_is_open_and_not_the_desk() {
+        let mut desk = desk();
+        let (steps, _life) = ask(&mut desk, prompt(8, 1, 0), None);
+        assert!(!desk.guarded(|_| panic!("a defect")));
+        assert!(matches!(steps.try_iter().last(), Some(Step::Failed(_))) && desk.open.is_empty());
+        let (steps, _life) = ask(&mut desk, prompt(8, 1, 0), None);
+        while !desk.open.is_empty() {
+            desk.turn();
+        }
+        assert_eq!(notes(&steps), alone(&desk.model, prompt(8, 1, 0)));
     }
 
     #[test]

@@ -63,10 +63,10 @@ pub(crate) enum Job {
 static ENGINES: Mutex<Vec<Weak<Engine>>> = Mutex::new(Vec::new());
 
 impl Engine {
-    /// The engine of `model` in this process; made if there is none.
+    /// The engine of `model` in this process; made if there is none, or if its thread has ended.
     pub fn shared(model: Arc<Model>) -> Arc<Self> {
         let mut engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner);
-        engines.retain(|engine| engine.strong_count() > 0);
+        engines.retain(|engine| engine.upgrade().is_some_and(|engine| engine.lives()));
         let found =
             engines.iter().filter_map(Weak::upgrade).find(|engine| Arc::ptr_eq(&engine.model, &model));
         found.unwrap_or_else(|| {
@@ -104,8 +104,11 @@ impl Engine {
         let (out, notes) = unbounded();
         let life = Arc::new(());
         let job = Job::Answer { prompt, by, out, alive: Arc::downgrade(&life) };
-        let sent = self.asks.as_ref().is_some_and(|asks| self.thread.is_some() && asks.send(job).is_ok());
-        Answer { notes, over: !sent, _life: life }
+        if let Some(asks) = self.asks.as_ref().filter(|_| self.thread.is_some()) {
+            // Where nobody takes it, its other end is gone, and the answer has failed.
+            let _ = asks.send(job);
+        }
+        Answer { notes, over: false, _life: life }
     }
 
     /// Computes a prompt ahead of need, when no answer is open: one that begins alike starts sooner.
@@ -114,6 +117,11 @@ impl Engine {
             // An engine that has ended has nothing to prepare for.
             let _ = asks.send(Job::Prepare(prompt));
         }
+    }
+
+    /// Whether its thread runs.
+    fn lives(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
     /// Milliseconds a token took lately; 0 before the first.
