@@ -11,8 +11,8 @@ use tokio::task::AbortHandle;
 
 use crate::Error;
 use crate::wire::{
-    Batch, BatchResults, Health, Job, JobAccepted, ModelSize, Models, NoteLine, Notes, Predict, Prediction,
-    Problem, ProblemKind,
+    Analyze, Analyzed, Artifact, Artifacts, Batch, BatchResults, Health, Job, JobAccepted, ModelSize, Models,
+    NoteLine, Notes, Predict, Prediction, Problem, ProblemKind, Stored,
 };
 
 /// How long a connection may take to come about.
@@ -118,6 +118,29 @@ impl Client {
         self.wait(self.link.ask(Method::DELETE, &format!("/jobs/{id}"), None::<&()>))
     }
 
+    /// Stores a file; gives its hash, which requests can name in its place.
+    pub fn store(&self, bytes: Vec<u8>) -> Result<Stored, Error> {
+        self.wait(async {
+            let request = self.link.request(Method::POST, "/cas").timeout(ANSWER).body(bytes);
+            self.link.read(request).await
+        })
+    }
+
+    /// Form, motifs, harmony and rhythm of a file.
+    pub fn analyze(&self, request: &Analyze) -> Result<Analyzed, Error> {
+        self.wait(self.link.ask(Method::POST, "/analyze", Some(request)))
+    }
+
+    /// What is known of a file that was kept.
+    pub fn artifact(&self, id: &str) -> Result<Artifact, Error> {
+        self.wait(self.link.ask(Method::GET, &format!("/artifacts/{id}"), None::<&()>))
+    }
+
+    /// What an artifact was made from, what that was made from, and so on.
+    pub fn ancestors(&self, id: &str) -> Result<Artifacts, Error> {
+        self.wait(self.link.ask(Method::GET, &format!("/artifacts/{id}/ancestors"), None::<&()>))
+    }
+
     /// A file by its hash.
     pub fn file(&self, hash: &str) -> Result<Vec<u8>, Error> {
         self.wait(async {
@@ -206,6 +229,11 @@ impl Link {
         if let Some(body) = body {
             request = request.json(body);
         }
+        self.read(request).await
+    }
+
+    /// The document that answers a request.
+    async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Error> {
         let response = self.send(request).await?;
         let strange =
             |error: reqwest::Error| Error::Strange { address: self.address.clone(), why: error.to_string() };

@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use continuo_remote::wire::{
-    Batch, JobState, NoteLine, Notes, Operation, Predict, ProblemKind, Task, WireNote,
+    Analyze, Batch, JobState, NoteLine, Notes, Operation, Predict, ProblemKind, Task, WireNote,
 };
 use continuo_remote::{Answer, Client, Error, Remote, State, Step};
 use continuo_timeline::Event;
@@ -43,7 +43,18 @@ fn calls_are_typed() {
     assert_eq!((job.status, job.result.unwrap().output_hash), (JobState::Complete, Some(hash.clone())));
     let operation = Operation { id: Some("a".into()), request: request.clone(), params: None };
     let batch = client.batch(&Batch { operations: vec![operation] }).unwrap();
-    assert_eq!(batch.results[0].output_hash, Some(hash));
+    assert_eq!(batch.results[0].output_hash.as_ref(), Some(&hash));
+    let tune = client.file(&hash).unwrap();
+    let stored = client.store(tune).unwrap();
+    assert_eq!((stored.hash.as_str(), stored.mime_type.as_str()), (hash.as_str(), "audio/midi"));
+    let asked = Analyze { midi_input_hash: Some(hash.clone()), ..Analyze::default() };
+    let told = client.analyze(&asked).unwrap();
+    assert_eq!((told.midi_input_hash, told.rhythm.unwrap().time_signature), (hash, "4/4".to_owned()));
+    let more = Predict { task: Task::Continue, input_hash: Some(stored.hash), ..request.clone() };
+    let made = client.predict(&more).unwrap().variations[0].artifact_id.clone().unwrap();
+    let artifact = client.artifact(&made).unwrap();
+    let before = client.ancestors(&made).unwrap().artifacts;
+    assert_eq!(artifact.parent_id.as_deref(), Some(before[0].id.as_str()));
     let wrong = Predict { task: Task::Continue, ..request.clone() };
     match client.predict(&wrong) {
         Err(Error::Refused { status: 422, problem, .. }) => {
