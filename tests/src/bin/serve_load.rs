@@ -1,7 +1,8 @@
 //! Puts load on a real `continuo serve`: `serve_load throughput`, `serve_load soak [REQUESTS]`, `serve_load mutate [REQUESTS]`.
 //!
 //! ```text
-//! throughput  1, 4 and 8 clients at once against the same requests one after the other, in turns
+//! throughput  1, 4 and 8 clients at once, and a batch of 8, against the same requests one after the other, in turns;
+//!             and how long /health takes while 8 clients have two minutes of music made
 //! soak        mixed requests of four clients; memory after a fifth of them against memory at the end
 //! mutate      files and requests that are broken in all ways: each is refused or answered, and it stays
 //! ```
@@ -11,14 +12,16 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use continuo_remote::wire::{Batch, Operation, Predict, Task};
 use continuo_remote::{Client, Error};
 
 /// Requests of each client.
-const EACH: u64 = 3;
+const EACH: u64 = 10;
+/// Operations of a batch, and clients that wait for long answers.
+const MANY: u64 = 8;
 /// How much more memory is too much, as a share.
 const GROWTH: f64 = 0.05;
 
@@ -106,32 +109,82 @@ fn made(service: &Service, clients: usize, from: u64, to: u64) -> Result<u64> {
 fn throughput() -> Result<()> {
     let service = Service::start()?;
     made(&service, 1, 0, 2)?;
-    println!("clients  requests/s  notes/s   one at a time: requests/s  notes/s   ratio");
-    for clients in [1_u64, 4, 8] {
-        let (mut together, mut alone, mut notes) = (0.0, 0.0, 0);
-        // In turns, so that what slows the machine slows both.
-        for turn in 0..EACH {
-            let (from, to) = (1000 + turn * clients, 1000 + (turn + 1) * clients);
-            let began = Instant::now();
-            let first = made(&service, usize::try_from(clients)?, from, to)?;
-            together += began.elapsed().as_secs_f64();
-            let began = Instant::now();
-            let second = made(&service, 1, from, to)?;
-            alone += began.elapsed().as_secs_f64();
-            ensure!(first == second, "the same seeds made {first} notes and {second}");
-            notes += first;
-        }
-        #[allow(clippy::cast_precision_loss)] // thousands
-        let (requests, notes) = ((EACH * clients) as f64, notes as f64);
-        println!(
-            "{clients:>7}  {:>10.2}  {:>7.1}   {:>25.2}  {:>7.1}   {:>5.2}",
-            requests / together,
-            notes / together,
-            requests / alone,
-            notes / alone,
-            alone / together
-        );
+    println!("clients     requests/s  notes/s   one at a time: requests/s  notes/s   ratio");
+    for clients in [1, 4, MANY] {
+        let at_once = usize::try_from(clients)?;
+        against(&service, &clients.to_string(), clients, |from, to| made(&service, at_once, from, to))?;
     }
+    against(&service, "batch of 8", MANY, |from, to| {
+        let operations =
+            (from..to).map(|seed| Operation { id: None, request: music(seed), params: None }).collect();
+        let done = service.client.batch(&Batch { operations })?;
+        Ok(done.results.iter().map(|one| one.tokens.unwrap_or(0) / 3).sum())
+    })?;
+    health(&service)
+}
+
+/// Prints how much sooner `together` has the music of so many requests than one client that asks for one at a time.
+fn against(
+    service: &Service,
+    name: &str,
+    requests: u64,
+    together: impl Fn(u64, u64) -> Result<u64>,
+) -> Result<()> {
+    let (mut at_once, mut alone, mut notes) = (0.0, 0.0, 0);
+    // In turns, so that what slows the machine slows both.
+    for turn in 0..EACH {
+        let (from, to) = (1000 + turn * requests, 1000 + (turn + 1) * requests);
+        let began = Instant::now();
+        let first = together(from, to)?;
+        at_once += began.elapsed().as_secs_f64();
+        let began = Instant::now();
+        let second = made(service, 1, from, to)?;
+        alone += began.elapsed().as_secs_f64();
+        ensure!(first == second, "the same seeds made {first} notes and {second}");
+        notes += first;
+    }
+    #[allow(clippy::cast_precision_loss)] // thousands
+    let (requests, notes) = ((EACH * requests) as f64, notes as f64);
+    println!(
+        "{name:<10}  {:>10.2}  {:>7.1}   {:>25.2}  {:>7.1}   {:>5.2}",
+        requests / at_once,
+        notes / at_once,
+        requests / alone,
+        notes / alone,
+        alone / at_once
+    );
+    Ok(())
+}
+
+/// Prints how long `/health` takes while as many clients as there are workers wait for the longest answers.
+fn health(service: &Service) -> Result<()> {
+    let (waiting, mut took) = (AtomicU64::new(MANY), Vec::new());
+    let long = |seed| -> Result<()> {
+        let done =
+            service.client.predict(&Predict { length_seconds: Some(120.0), seed: Some(seed), ..music(seed) });
+        waiting.fetch_sub(1, Ordering::Relaxed);
+        done.map(drop).map_err(Into::into)
+    };
+    let long = &long;
+    std::thread::scope(|scope| -> Result<()> {
+        let clients: Vec<_> = (0..MANY).map(|seed| scope.spawn(move || long(seed))).collect();
+        while waiting.load(Ordering::Relaxed) > 0 {
+            let began = Instant::now();
+            service.client.health()?;
+            took.push(began.elapsed().as_secs_f64() * 1000.0);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        clients.into_iter().try_for_each(|one| one.join().unwrap_or_else(|_| bail!("a client ended")))
+    })?;
+    took.sort_by(f64::total_cmp);
+    let at = |share: usize| took[(took.len() - 1) * share / 1000];
+    println!(
+        "/health, asked {} times beside {MANY} answers of two minutes: median {:.1} ms, p99 {:.1} ms, most {:.1} ms",
+        took.len(),
+        at(500),
+        at(990),
+        at(1000)
+    );
     Ok(())
 }
 
