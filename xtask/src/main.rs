@@ -48,7 +48,7 @@ enum Command {
         /// Install what is missing (Debian and its kin, as root).
         #[arg(long)]
         install: bool,
-        /// Only these parts: build, editor, xvfb, jack, ardour, pedalboard, standalone, training, chromium, s3.
+        /// Only these parts: build, editor, xvfb, jack, ardour, pedalboard, standalone, training, chromium, clients, s3.
         parts: Vec<String>,
     },
     /// Hold the import rules and the sizes.
