@@ -21,9 +21,9 @@ fn a_program_in_python_asks_for_everything() {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// What schemathesis is told: a classifier is rightly absent (503), long answers take too long (504),
-/// a second of music may have no note (500; what a defect says is looked for in what the service says), what fits the description need not be a MIDI file or a hash of one that is stored (and what does not fit may do no
-/// harm), and it makes up the same each time.
+/// What schemathesis is told. A classifier is rightly absent (503), long answers take too long (504), and a second of
+/// music may have no note (500; defects are looked for in what the service says). What fits the description need not be
+/// a MIDI file or the hash of one, and what does not fit may do no harm. It makes up the same each time.
 const WISHES: &str = r#"
 [checks.not_a_server_error]
 expected-statuses = ["2xx", "3xx", "4xx", 500, 503, 504]
