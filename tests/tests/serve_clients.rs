@@ -3,10 +3,11 @@
 
 mod serving;
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use continuo_tests::require;
-use serving::Serving;
+use serving::{Serving, binary};
 
 const REMEDY: &str = "cargo xtask doctor --install clients";
 
@@ -68,4 +69,56 @@ fn every_route_answers_as_the_description_says() {
     assert!(said.contains("Tested"), "{said}");
     let (_, log) = service.stop();
     assert!(log.contains("/v1/notes") && !log.contains("defect") && !log.contains("panicked"), "{log}");
+}
+
+/// A certificate for this machine, which is its own root.
+const CERTIFICATE: &str = "[req]\nprompt = no\ndistinguished_name = name\nx509_extensions = rest\n[name]\nCN = localhost\n\
+[rest]\nsubjectAltName = DNS:localhost\nbasicConstraints = critical, CA:FALSE\n";
+
+#[test]
+fn a_service_behind_tls_plays_where_its_certificate_is_trusted() {
+    let there = require::program("openssl") && require::python().exists();
+    if !require::have("clients-tls", "clients", there, REMEDY) {
+        return;
+    }
+    let Some(service) = Serving::new("clients-tls", &[]) else { return };
+    let at = |name: &str| service.home.join(name);
+    std::fs::write(at("wanted"), CERTIFICATE).unwrap();
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-config"])
+        .args([at("wanted"), "-keyout".into(), at("key"), "-out".into(), at("certificate")])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let mut front = Command::new(require::python())
+        .arg(require::root().join("tests/scripts/tls_front.py"))
+        .args([at("certificate"), at("key"), service.address().into()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut port = String::new();
+    BufReader::new(front.stdout.take().unwrap()).read_line(&mut port).unwrap();
+    let plays = |trusted: Option<std::path::PathBuf>| {
+        let mut command = Command::new(binary("clients-tls").unwrap());
+        command.args([
+            "continue",
+            "--seed",
+            "4",
+            "--engine",
+            &format!("https://localhost:{}", port.trim()),
+            "-o",
+        ]);
+        command.arg(at("more.mid")).arg(require::root().join("tests/phrases/demo.mid"));
+        command.envs(trusted.map(|path| ("SSL_CERT_FILE", path)));
+        command.output().unwrap()
+    };
+    let stranger = plays(None);
+    let said = String::from_utf8_lossy(&stranger.stderr).into_owned();
+    assert!(!stranger.status.success() && said.contains("certificate"), "{said}");
+    let friend = plays(Some(at("certificate")));
+    assert!(friend.status.success(), "{}", String::from_utf8_lossy(&friend.stderr));
+    assert!(std::fs::read(at("more.mid")).unwrap().starts_with(b"MThd"));
+    drop(front.stdin.take());
+    front.wait().unwrap();
 }

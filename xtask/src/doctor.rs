@@ -96,6 +96,7 @@ const PARTS: &[Part] = &[
         what: "test the service with clients in Python",
         needs: &[
             Program("python3", "python3-venv"),
+            Program("openssl", "openssl"),
             Module("httpx", "httpx"),
             // Another version makes up other requests.
             Script("schemathesis", "schemathesis==4.32.5"),
