@@ -41,6 +41,9 @@ pub fn tidy() -> Result<()> {
 
 fn manifests(wrong: &mut Vec<String>) -> Result<()> {
     let out = cargo(&["metadata", "--no-deps", "--format-version", "1"]).output()?;
+    if !out.status.success() {
+        bail!("`cargo metadata` ended with {}: {}", out.status, String::from_utf8_lossy(&out.stderr));
+    }
     let all: Value = serde_json::from_slice(&out.stdout).context("cargo metadata")?;
     for package in all["packages"].as_array().context("no packages")? {
         let name = package["name"].as_str().unwrap_or("");
@@ -99,7 +102,8 @@ fn file(path: &Path, text: &str, wrong: &mut Vec<String>) {
         wrong.push(format!("{shown}: longer than {LINES} lines"));
     }
     let path = path.to_string_lossy().replace('\\', "/");
-    let names = |word: &str| code(text).any(|line| line.contains(word));
+    let code = code(text);
+    let names = |word: &str| code.iter().any(|line| line.contains(word));
     if let Some(inside) = path.strip_prefix("timeline/src/") {
         if inside == "lib.rs" && !text.contains("#![no_std]") {
             wrong.push(format!("{shown}: timeline is no_std"));
@@ -123,9 +127,21 @@ fn file(path: &Path, text: &str, wrong: &mut Vec<String>) {
 const EDGE: &[&str] =
     &["lib.rs", "params", "processor", "edge", "editor", "bin/", "main.rs", "state.rs", "presets"];
 
-// Lines of code: without comments, and without the tests at the end of a file.
-fn code(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().take_while(|l| l.trim() != "#[cfg(test)]").filter(|l| !l.trim_start().starts_with("//"))
+// Lines of code: without comments, and without what is there for tests alone: single lines, and the tests at the end of a file.
+fn code(text: &str) -> Vec<&str> {
+    let (mut code, mut for_tests) = (Vec::new(), false);
+    for line in text.lines() {
+        let bare = line.trim();
+        if for_tests && bare == "mod tests {" {
+            break;
+        }
+        let marks = bare == "#[cfg(test)]";
+        if !for_tests && !marks && !bare.starts_with("//") {
+            code.push(line);
+        }
+        for_tests = marks;
+    }
+    code
 }
 
 #[cfg(test)]
@@ -163,5 +179,10 @@ mod tests {
         assert_eq!(breaches("plugin/src/worker/mod.rs", "//! x\nuse continuo_inference::Engine;\n"), 0);
         assert_eq!(breaches("plugin/src/processor.rs", "//! x\nuse continuo_inference::Engine;\n"), 1);
         assert_eq!(breaches("music/src/key.rs", "use x;\n"), 1);
+        // What is for tests alone may stand in the middle, and does not hide what follows.
+        let timeline = |code: &str| breaches("timeline/src/clock.rs", &format!("//! x\n{code}\n"));
+        assert_eq!(timeline("#[cfg(test)]\nextern crate std;\nuse core::mem;"), 0);
+        assert_eq!(timeline("#[cfg(test)]\nmod tests;\nuse std::mem;"), 1);
+        assert_eq!(timeline("use core::mem;\n#[cfg(test)]\nmod tests {\n    use std::mem;\n}"), 0);
     }
 }
