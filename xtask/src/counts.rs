@@ -47,6 +47,8 @@ fn count(shape: &str, bits: &str, out: &Path) -> Result<String> {
 fn report(out: &Path) -> Result<()> {
     let mut annotate = program("callgrind_annotate", &["--threshold=99", "--auto=no"]);
     let done = annotate.arg(out).output().context("callgrind_annotate does not start")?;
+    let said = String::from_utf8_lossy(&done.stderr);
+    ensure!(done.status.success(), "callgrind_annotate failed: {}", said.lines().last().unwrap_or("no word"));
     let text = String::from_utf8_lossy(&done.stdout).into_owned();
     let counted = text.lines().filter_map(line).collect::<Vec<_>>();
     let all = counted.iter().find(|(_, name)| name.contains("PROGRAM TOTALS")).context("no totals")?.0;
