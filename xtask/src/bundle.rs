@@ -70,7 +70,10 @@ fn make(bundle: &Bundle, format: &str, library: &Path) -> Result<PathBuf> {
     }
     let inside = match format {
         "clap" => to.clone(),
-        "vst3" if cfg!(windows) => to.join("Contents/x86_64-win").join(format!("{}.vst3", bundle.name)),
+        "vst3" if cfg!(windows) => {
+            let folder = if cfg!(target_arch = "aarch64") { "arm64-win" } else { "x86_64-win" };
+            to.join("Contents").join(folder).join(format!("{}.vst3", bundle.name))
+        }
         "vst3" => {
             to.join(format!("Contents/{}-linux", std::env::consts::ARCH)).join(format!("{}.so", bundle.name))
         }
