@@ -10,6 +10,8 @@ use crate::run::{must, program, root, works};
 enum Need {
     /// A program on the path, and the Debian package that has it.
     Program(&'static str, &'static str),
+    /// A tool on the path by one of these names, and its Debian package. Other systems come with their own.
+    Tool(&'static [&'static str], &'static str),
     /// A shared library, and its Debian package.
     Library(&'static str, &'static str),
     /// A Python module in `.venv`, and its package.
@@ -27,13 +29,13 @@ struct Part {
     needs: &'static [Need],
 }
 
-use Need::{Either, Library, Module, Program, Script};
+use Need::{Either, Library, Module, Program, Script, Tool};
 
 const PARTS: &[Part] = &[
     Part {
         name: "build",
         what: "build the plugin and the command line",
-        needs: &[Program("gcc", "gcc"), Program("pkg-config", "pkg-config")],
+        needs: &[Tool(&["cc", "gcc"], "gcc"), Tool(&["pkg-config"], "pkg-config")],
     },
     Part {
         name: "editor",
@@ -52,12 +54,7 @@ const PARTS: &[Part] = &[
     Part {
         name: "xvfb",
         what: "test the editor on a screen of its own",
-        needs: &[
-            Program("Xvfb", "xvfb"),
-            Program("openbox", "openbox"),
-            Program("xwininfo", "x11-utils"),
-            Program("import", "imagemagick"),
-        ],
+        needs: &[Program("Xvfb", "xvfb"), Program("import", "imagemagick")],
     },
     Part {
         name: "jack",
@@ -116,36 +113,40 @@ const PARTS: &[Part] = &[
 
 /// Says what is missing for `parts` (all when empty); installs it when asked and allowed.
 pub fn doctor(parts: &[String], install: bool) -> Result<()> {
-    for name in parts {
-        if !PARTS.iter().any(|part| part.name == name) {
-            bail!("no part `{name}`; there are {}", PARTS.map_names());
-        }
-    }
+    known(&parts.iter().map(String::as_str).collect::<Vec<_>>())?;
     let wanted: Vec<&Part> =
         PARTS.iter().filter(|p| parts.is_empty() || parts.iter().any(|n| n == p.name)).collect();
     if install {
         get(&wanted)?;
     }
-    let mut absent = false;
+    let mut absent = Vec::new();
     for part in &wanted {
         let missing: Vec<_> = part.needs.iter().filter(|need| !need.there()).map(Need::name).collect();
-        match missing.is_empty() {
-            true => println!("{:<11} there: can {}", part.name, part.what),
-            false => println!("{:<11} MISSING {}: cannot {}", part.name, missing.join(", "), part.what),
+        if missing.is_empty() {
+            println!("{:<11} there: can {}", part.name, part.what);
+        } else {
+            println!("{:<11} MISSING {}: cannot {}", part.name, missing.join(", "), part.what);
+            absent.push(part.name);
         }
-        absent |= !missing.is_empty();
     }
-    if absent {
-        let names: Vec<_> = wanted.iter().map(|p| p.name).collect();
+    if !absent.is_empty() {
         println!(
             "to install it (Debian and its kin, as root): cargo xtask doctor --install {}",
-            names.join(" ")
+            absent.join(" ")
         );
     }
-    if absent && install {
+    if !absent.is_empty() && install {
         bail!("some parts are still missing");
     }
     Ok(())
+}
+
+/// Fails where one of these is the name of no part.
+pub fn known(names: &[&str]) -> Result<()> {
+    match names.iter().find(|name| PARTS.iter().all(|part| part.name != **name)) {
+        Some(name) => bail!("no part `{name}`; there are {}", PARTS.map_names()),
+        None => Ok(()),
+    }
 }
 
 /// The same for what the build and the demo need; missing system packages are installed when that may be.
@@ -217,12 +218,15 @@ impl Need {
     fn name(&self) -> &'static str {
         match self {
             Program(name, _) | Library(name, _) | Module(name, _) | Either(name, _) | Script(name, _) => name,
+            Tool(names, _) => names[0],
         }
     }
 
     fn debian(&self) -> Option<&'static str> {
         match self {
-            Program(_, package) | Library(_, package) | Either(_, package) => Some(package),
+            Program(_, package) | Tool(_, package) | Library(_, package) | Either(_, package) => {
+                Some(package)
+            }
             Module(..) | Script(..) => None,
         }
     }
@@ -236,7 +240,8 @@ impl Need {
 
     fn there(&self) -> bool {
         match self {
-            Program(name, _) => works("sh", &["-c", &format!("command -v {name}")]),
+            Program(name, _) => on_path(name),
+            Tool(names, _) => !cfg!(target_os = "linux") || names.iter().any(|name| on_path(name)),
             Library(name, _) if cfg!(target_os = "linux") => {
                 works("sh", &["-c", &format!("PATH=$PATH:/sbin:/usr/sbin ldconfig -p | grep -q '{name} '")])
             }
@@ -249,6 +254,12 @@ impl Need {
             }
         }
     }
+}
+
+fn on_path(name: &str) -> bool {
+    let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(&name).is_file())
 }
 
 fn imports(python: &str, module: &str) -> bool {

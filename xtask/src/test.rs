@@ -20,7 +20,9 @@ struct Counts {
 pub fn test() -> Result<()> {
     doctor::prepare(&["build", "editor"])?;
     let required = required();
-    doctor::prepare(&required.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let required: Vec<&str> = required.iter().map(String::as_str).collect();
+    doctor::known(&required)?;
+    doctor::prepare(&required)?;
     bundle::bundle(false)?;
     run_tests()
 }
@@ -48,8 +50,10 @@ fn run_tests() -> Result<()> {
     let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| line.clone())?;
     let mut counts = Counts::default();
     let out = child.stdout.take().context("no output of cargo")?;
-    for line in BufReader::new(out).lines() {
+    // What tests print need not be text.
+    for line in BufReader::new(out).split(b'\n') {
         let line = line?;
+        let line = String::from_utf8_lossy(&line);
         println!("{line}");
         counts.read(&line);
     }
