@@ -65,3 +65,9 @@ fn every_operation_as_in_the_reference() {
         assert_eq!(result(op, args), expected, "{op} {args}");
     }
 }
+
+#[test]
+#[should_panic(expected = "NaN apart")]
+fn what_is_no_number_is_near_to_nothing() {
+    golden::near("a row", &[0.5, f32::NAN, 0.5], &[0.5; 3]);
+}
