@@ -2,12 +2,16 @@
 
 mod linked;
 
-use continuo_tests::host::{Hosted, Song, parse};
+use continuo_tests::host::{Hosted, Recording, Song, Sound, parse};
 
 const PHRASE: &str = "A3@0 len 0.9 vel 90 C4@1 E4@2 A4@3 G4@4 len 0.45 E4@4.5 len 0.9";
 
 fn plugin() -> Hosted {
     Hosted::new(&linked::linked())
+}
+
+fn ons(out: &Recording) -> usize {
+    out.events.iter().filter(|(_, event)| matches!(event, Sound::On { .. })).count()
 }
 
 #[test]
@@ -88,8 +92,15 @@ fn two_hundred_instances_come_and_go() {
         let mut each = plugin();
         each.activate(48_000.0, 512);
         // In real time mode nothing waits, so the worker is at work when the instance goes.
-        each.play(&score, &Song::steady(480.0), 1.0 + f64::from(n % 7) * 0.01, 512);
+        let out = each.play(&score, &Song::steady(480.0), 1.0 + f64::from(n % 7) * 0.01, 512);
+        assert!(ons(&out) >= score.len(), "instance {n} passed on {} notes", ons(&out));
     }
+    // None of them left anything that keeps the next from answering.
+    let mut last = plugin();
+    last.offline();
+    last.activate(48_000.0, 512);
+    let out = last.play(&score, &Song::steady(120.0), 6.0, 512);
+    assert!(ons(&out) > score.len(), "no answer");
 }
 
 #[test]
