@@ -10,18 +10,26 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use continuo_tests::host::{Hosted, Song, parse};
+use continuo_tests::host::{Hosted, Song, Sound, parse};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 
 const BLOCK: u32 = 512;
+/// How long a child plays at least; then until it has answered, if that is not too long.
 const SECONDS: f64 = 5.0;
-/// Exit status of a child that played to the end.
+const MOST: f64 = 60.0;
+const PHRASE: &str = "A3@0 len 0.9 vel 90 C4@1 E4@2 A4@3 G4@4 len 0.45 E4@4.5";
+/// Notes of that.
+const PLAYS: u64 = 6;
+/// Exit status of a child that played to the end, and of one that played no note of its own.
 const PLAYED: i32 = 42;
+const SILENT: i32 = 43;
 const CHILD: &str = "CONTINUO_SECCOMP_CHILD";
 
 static FILTER: OnceLock<BpfProgram> = OnceLock::new();
 static START: OnceLock<Instant> = OnceLock::new();
 static BLOCKS: AtomicU64 = AtomicU64::new(0);
+/// Notes that came out: those of the phrase, which are passed on, and those of the answer.
+static NOTES: AtomicU64 = AtomicU64::new(0);
 static BREAK: AtomicBool = AtomicBool::new(false);
 
 #[test]
@@ -39,6 +47,7 @@ fn process_makes_no_system_call() {
             };
             assert_eq!(status("break").signal(), Some(libc::SIGSYS), "the trap kills at a system call");
             let played = status("play");
+            assert_ne!(played.code(), Some(SILENT), "it never answered, so that nothing is shown");
             assert_eq!(played.code(), Some(PLAYED), "killed by a system call in process(): {played}");
         }
     }
@@ -56,8 +65,12 @@ fn child(breaks: bool) {
     let mut plugin = Hosted::new(&linked::linked());
     plugin.activate(48_000.0, BLOCK);
     plugin.watch = watch;
-    let score = parse("A3@0 len 0.9 vel 90 C4@1 E4@2 A4@3 G4@4 len 0.45 E4@4.5");
-    plugin.play(&score, &Song::steady(240.0), SECONDS + 1.0, BLOCK);
+    plugin.heard = |sound| {
+        NOTES.fetch_add(u64::from(matches!(sound, Sound::On { .. })), Ordering::Relaxed);
+    };
+    let score = parse(PHRASE);
+    assert_eq!(score.len() as u64, PLAYS);
+    plugin.play(&score, &Song::steady(240.0), MOST + 1.0, BLOCK);
 }
 
 // Before the first block: locks the thread in. After each: waits, spinning, for the block's time to pass, so that the worker has its
@@ -79,9 +92,10 @@ fn watch(before: bool) {
     while start.elapsed() < played {
         std::hint::spin_loop();
     }
-    if played.as_secs_f64() > SECONDS {
+    let answered = NOTES.load(Ordering::Relaxed) > PLAYS;
+    if played.as_secs_f64() > if answered { SECONDS } else { MOST } {
         // SAFETY: ends the process; nothing needs to be put in order.
-        unsafe { libc::_exit(PLAYED) };
+        unsafe { libc::_exit(if answered { PLAYED } else { SILENT }) };
     }
     BLOCKS.store(blocks + 1, Ordering::Relaxed);
 }

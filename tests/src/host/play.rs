@@ -103,7 +103,7 @@ impl Hosted {
             let transport = song.given.then(|| transport(song, stand));
             let processor = self.processor.as_mut().expect("active").as_started_mut().expect("started");
             stage.process(processor, frames as usize, self.steady, transport.as_ref(), self.watch);
-            stage.take(at, frames as usize, &mut recording);
+            stage.take(at, frames as usize, self.heard, &mut recording);
             at += frames;
             self.steady += frames;
         }
@@ -171,7 +171,7 @@ impl Stage {
         status.expect("process");
     }
 
-    fn take(&mut self, at: u64, frames: usize, recording: &mut Recording) {
+    fn take(&mut self, at: u64, frames: usize, heard: fn(Sound), recording: &mut Recording) {
         recording.left.extend_from_slice(&self.audio[0][..frames]);
         recording.right.extend_from_slice(&self.audio[1][..frames]);
         for event in self.events_out.iter() {
@@ -179,6 +179,7 @@ impl Stage {
             assert!((event.header().time() as usize) < frames, "an event outside of its block");
             if let Some(sound) = event.as_core_event().and_then(sound) {
                 recording.events.push((time, sound));
+                heard(sound);
             }
         }
     }

@@ -12,6 +12,8 @@ use clack_host::entry::EntryDescriptor;
 use clack_host::prelude::*;
 use clack_host::utils::ClapId;
 
+use super::Sound;
+
 /// Where the plugin comes from.
 #[derive(Clone)]
 pub enum Source {
@@ -91,6 +93,8 @@ pub struct Hosted {
     pub(super) turned: Vec<(ClapId, f64)>,
     /// Called on the audio thread with `true` right before each `process()` and with `false` right after.
     pub watch: fn(bool),
+    /// Called on the audio thread with each event that came out, after its block.
+    pub heard: fn(Sound),
 }
 
 impl Hosted {
@@ -117,6 +121,7 @@ impl Hosted {
             steady: 0,
             turned: Vec::new(),
             watch: |_| {},
+            heard: |_| {},
         }
     }
 
