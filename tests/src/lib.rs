@@ -8,6 +8,7 @@ pub mod gates;
 pub mod host;
 pub mod midi;
 pub mod picture;
+pub mod place;
 pub mod random;
 pub mod rehearsal;
 pub mod require;

@@ -5,38 +5,11 @@ mod golden;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use continuo_tests::place::Place;
 use continuo_tests::require;
 use serde_json::{Value, json};
 
-/// A folder of one test's own.
-struct Place(PathBuf);
-
-impl Place {
-    fn new(test: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("continuo-cli-{}-{test}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
-        let path = self.0.join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, bytes).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// The binary beside this test's folder, as `cargo test --workspace` leaves it.
+/// The binary beside this test's folder, as `cargo build --workspace` leaves it.
 fn binary(test: &str) -> Option<PathBuf> {
     let folder = std::env::current_exe().unwrap();
     let path = folder.parent()?.parent()?.join(format!("continuo{}", std::env::consts::EXE_SUFFIX));
@@ -72,7 +45,7 @@ fn phrase(name: &str) -> String {
 #[test]
 fn tokens_are_the_references_for_every_file() {
     let Some(continuo) = binary("tokens") else { return };
-    let place = Place::new("tokens");
+    let place = Place::new("cli-tokens");
     let mut refused = 0;
     for entry in std::fs::read_dir(golden::folder().join("midi")).unwrap() {
         let file = golden::read(&format!("midi/{}", entry.unwrap().file_name().to_str().unwrap()));
@@ -96,7 +69,7 @@ fn tokens_are_the_references_for_every_file() {
 #[test]
 fn logits_and_hidden_states_are_the_references() {
     let Some(continuo) = binary("logits") else { return };
-    let (place, folder) = (Place::new("logits"), golden::Folder::of("cli-logits", "config_inv.json"));
+    let (place, folder) = (Place::new("cli-logits"), golden::Folder::of("cli-logits", "config_inv.json"));
     let model = folder.0.to_str().unwrap();
     let file = golden::read("logits/logits.json");
     let vectors = file["vectors"].as_array().unwrap();
@@ -126,7 +99,7 @@ fn logits_and_hidden_states_are_the_references() {
 #[test]
 fn exact_samples_are_the_references() {
     let Some(continuo) = binary("sample") else { return };
-    let place = Place::new("sample");
+    let place = Place::new("cli-sample");
     let runs = golden::read("gen/gpt2.json");
     let runs = runs.as_array().unwrap();
     for name in ["config_inv.json", "config_plain.json"] {
@@ -151,7 +124,7 @@ fn exact_samples_are_the_references() {
 fn models_are_found_by_name_in_the_models_folder_and_in_the_cache() {
     let Some(continuo) = binary("models") else { return };
     let (place, folder) =
-        (Place::new("models"), golden::Folder::of("cli-models", "config_55030_prefixed.json"));
+        (Place::new("cli-models"), golden::Folder::of("cli-models", "config_55030_prefixed.json"));
     let (mine, theirs) = ("data/continuo/models/small", "hf/hub/models--stanford-crfm--music-x-800k");
     for file in ["config.json", "model.safetensors"] {
         let bytes = std::fs::read(folder.0.join(file)).unwrap();
@@ -181,7 +154,7 @@ fn models_are_found_by_name_in_the_models_folder_and_in_the_cache() {
 #[test]
 fn a_song_goes_on() {
     let Some(continuo) = binary("continue") else { return };
-    let place = Place::new("continue");
+    let place = Place::new("cli-continue");
     let (out, again) = (place.path("out.mid"), place.path("again.mid"));
     let demo = phrase("demo.mid");
     let document = document(&continuo, &["continue", &demo, "-o", &out, "--bars", "1"]);
@@ -201,7 +174,7 @@ fn notes(binary: &Path, path: &str) -> Vec<Vec<i64>> {
 #[test]
 fn music_is_made_alone_and_along() {
     let Some(continuo) = binary("generate and accompany") else { return };
-    let place = Place::new("alone");
+    let place = Place::new("cli-alone");
     let (out, wave) = (place.path("out.mid"), place.path("out.wav"));
     let alone = ["generate", "--instruments", "33,128", "--bars", "2", "-o", &out, "--render", &wave];
     document(&continuo, &alone);
@@ -224,7 +197,7 @@ fn music_is_made_alone_and_along() {
 #[test]
 fn bars_are_bridged_and_varied_and_all_others_stay() {
     let Some(continuo) = binary("bridge and vary") else { return };
-    let place = Place::new("between");
+    let place = Place::new("cli-between");
     let (out, demo) = (place.path("out.mid"), phrase("demo.mid"));
     let report = document(&continuo, &["bridge", &demo, &demo, "--bars", "2", "-o", &out]);
     let gap = report["answer_to_beat"].as_f64().unwrap() - report["answer_from_beat"].as_f64().unwrap();
@@ -270,7 +243,7 @@ fn file(tracks: &[Vec<u8>]) -> Vec<u8> {
 #[test]
 fn songs_without_end_are_refused() {
     let Some(continuo) = binary("endless") else { return };
-    let place = Place::new("endless");
+    let place = Place::new("cli-endless");
     let out = place.path("out.mid");
     // A note, and another after 268 million ticks: 559 thousand beats.
     let far = track(&[
@@ -317,7 +290,7 @@ fn duo() -> Vec<u8> {
 #[test]
 fn a_part_of_a_file_can_be_the_melody() {
     let Some(continuo) = binary("melody") else { return };
-    let place = Place::new("melody");
+    let place = Place::new("cli-melody");
     let (duo, out) = (place.file("duo.mid", duo()), place.path("out.mid"));
     let all = notes(&continuo, &duo);
     let piano: Vec<_> = all.iter().filter(|note| note[3] == 0).cloned().collect();
@@ -345,7 +318,7 @@ fn a_part_of_a_file_can_be_the_melody() {
 #[test]
 fn a_bridge_leads_to_the_second_files_own_tempo() {
     let Some(continuo) = binary("bridge tempo") else { return };
-    let place = Place::new("tempo");
+    let place = Place::new("cli-tempo");
     let (demo, out) = (phrase("demo.mid"), place.path("out.mid"));
     // 60 a minute, at its second bar of three quarters 200, and marimba on the channel of the demo's piano.
     let slow = track(&[
@@ -380,7 +353,7 @@ fn a_bridge_leads_to_the_second_files_own_tempo() {
 #[test]
 fn music_is_listened_to() {
     let Some(continuo) = binary("embed and score") else { return };
-    let (place, folder) = (Place::new("listen"), golden::Folder::of("cli-listen", "config_inv.json"));
+    let (place, folder) = (Place::new("cli-listen"), golden::Folder::of("cli-listen", "config_inv.json"));
     let model = folder.0.to_str().unwrap();
     let pieces = golden::read("logits/embed_server_style.json");
     for piece in pieces.as_array().unwrap() {

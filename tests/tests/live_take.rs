@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use continuo_inference::compound::{self, Compound};
 use continuo_plugin::view::ModelState;
 use continuo_tests::host::{Played, parse};
+use continuo_tests::place::Place;
 use continuo_tests::rehearsal::Rehearsal;
 use continuo_timeline::{Channel, Instrument, Mode, Quantise, Settings};
 
@@ -13,8 +14,7 @@ const BASS: Instrument = Instrument(33);
 const STRINGS: Instrument = Instrument(48);
 
 /// Four bars of piano, bass and drums: a file as any program writes it, two beats a second.
-fn band(test: &str) -> PathBuf {
-    let path = std::env::temp_dir().join(format!("continuo-{test}-{}.mid", std::process::id()));
+fn band(place: &Place) -> PathBuf {
     let chords = [[60, 64, 67], [57, 60, 64], [53, 57, 60], [55, 59, 62]];
     let mut notes = Vec::new();
     let mut add = |beat: i64, beats: i64, key: u8, instrument: u8| {
@@ -25,8 +25,7 @@ fn band(test: &str) -> PathBuf {
         add(4 * bar, 2, chord[0] - 24, BASS.0);
         (0..4).for_each(|beat| add(4 * bar + beat, 1, 36, 128));
     }
-    std::fs::write(&path, compound::to_midi(&notes).unwrap()).unwrap();
-    path
+    place.file("band.mid", compound::to_midi(&notes).unwrap()).into()
 }
 
 fn settings(answer: Option<Instrument>) -> Settings {
@@ -36,9 +35,9 @@ fn settings(answer: Option<Instrument>) -> Settings {
 
 #[test]
 fn chosen_instruments_play_around_a_file_and_the_file_leaves_them_room() {
-    let path = band("around");
+    let place = Place::new("around");
     let mut rehearsal = Rehearsal::offline(settings(Some(BASS)));
-    rehearsal.takes.want(path.clone());
+    rehearsal.takes.want(band(&place));
     rehearsal.play(&[], 16.0);
     let count = |part: Instrument| rehearsal.table.iter().filter(|note| note.instrument == part).count();
     assert_eq!((count(Instrument(0)), count(Instrument::DRUMS), count(BASS)), (12, 16, 0));
@@ -53,7 +52,6 @@ fn chosen_instruments_play_around_a_file_and_the_file_leaves_them_room() {
     rehearsal.set(|settings| settings.mode = Mode::Respond);
     rehearsal.play(&[], 17.0);
     assert_eq!(rehearsal.table.iter().filter(|note| note.instrument == BASS).count(), 4);
-    std::fs::remove_file(path).unwrap();
 }
 
 #[test]
@@ -67,9 +65,9 @@ fn what_is_no_file_is_told_and_nothing_is_lost() {
 
 #[test]
 fn around_a_loop_it_goes_on_for_as_long_as_the_host_loops() {
-    let path = band("looped");
+    let place = Place::new("looped");
     let mut rehearsal = Rehearsal::offline(settings(Some(BASS)));
-    rehearsal.takes.want(path.clone());
+    rehearsal.takes.want(band(&place));
     rehearsal.looped = Some((0.0, 8.0));
     rehearsal.play(&[], 40.0);
     // The take itself has no more than two bars: without its coming round this would end four bars after them.
@@ -78,7 +76,6 @@ fn around_a_loop_it_goes_on_for_as_long_as_the_host_loops() {
         let there = rehearsal.notes.iter().any(|note| (bar..bar + 4.0).contains(&note.at.0));
         assert!(there, "nothing in the bar at {bar}");
     }
-    std::fs::remove_file(path).unwrap();
 }
 
 #[test]

@@ -7,12 +7,13 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use continuo_tests::place::Place;
 use continuo_tests::require;
 use serde_json::{Value, json};
 use serving::{Serving, binary};
 
-fn home(name: &str) -> std::path::PathBuf {
-    let home = std::env::temp_dir().join(format!("continuo-options-{}-{name}", std::process::id()));
+fn home(name: &str) -> Place {
+    let home = Place::new(&format!("options-{name}"));
     std::fs::create_dir_all(home.join("config/continuo")).unwrap();
     home
 }
@@ -85,7 +86,6 @@ fn the_command_line_comes_before_the_environment_and_that_before_the_file() {
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && error.contains(says), "{text}: {error}");
     }
-    std::fs::remove_dir_all(home).unwrap();
 }
 
 #[test]
@@ -121,7 +121,6 @@ fn the_doctor_says_what_is_in_the_way() {
     std::fs::write(&ledger, bytes).unwrap();
     let (code, report) = doctor(&home, &["--port", "0"], &[]).unwrap();
     assert_eq!((code, said(&report, "state").0), (2, false), "{report}");
-    std::fs::remove_dir_all(home).unwrap();
 }
 
 #[test]
@@ -214,5 +213,4 @@ fn the_unit_is_one_that_systemd_takes() {
     let output = Command::new("systemd-analyze").arg("verify").arg(&own).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && !said.contains("continuo.service:"), "{said}");
-    std::fs::remove_dir_all(home).unwrap();
 }
