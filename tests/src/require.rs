@@ -4,9 +4,17 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// What a build of this workspace leaves: it may be absent only where nothing is required.
+const BUILT: [&str; 2] = ["binary", "bundle"];
+
 /// Whether `part` must not be skipped.
 pub fn required(part: &str) -> bool {
-    std::env::var("CONTINUO_REQUIRE").is_ok_and(|names| names.split(',').any(|name| name.trim() == part))
+    requires(&std::env::var("CONTINUO_REQUIRE").unwrap_or_default(), part)
+}
+
+fn requires(names: &str, part: &str) -> bool {
+    let mut names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.any(|name| name == part || BUILT.contains(&part))
 }
 
 /// `true` when `part` is there. Otherwise says that `test` is skipped, or panics when the part is required.
@@ -30,12 +38,10 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_path_buf()
 }
 
-/// A bundle that `cargo xtask bundle` made. When nothing is required it may be absent.
+/// A bundle that `cargo xtask bundle` made.
 pub fn bundle(test: &str, name: &str) -> Option<PathBuf> {
     let path = root().join("target/bundled").join(name);
-    let part =
-        if std::env::var("CONTINUO_REQUIRE").is_ok_and(|v| !v.is_empty()) { "pedalboard" } else { "bundle" };
-    have(test, part, path.exists(), "make it with `cargo xtask bundle`").then_some(path)
+    have(test, "bundle", path.exists(), "make it with `cargo xtask bundle`").then_some(path)
 }
 
 /// The project's Python environment.
@@ -55,4 +61,16 @@ pub fn python_with(modules: &[&str]) -> Option<PathBuf> {
 /// Whether the project's Python has a module.
 pub fn module(name: &str) -> bool {
     Command::new(python()).args(["-c", &format!("import {name}")]).output().is_ok_and(|o| o.status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::requires;
+
+    #[test]
+    fn what_is_built_here_is_required_with_anything_else() {
+        assert!(requires("ardour, xvfb", "xvfb") && !requires("ardour, xvfb", "jack"));
+        assert!(requires("ardour", "binary") && requires("ardour", "bundle"));
+        assert!(!requires("", "binary") && !requires(" ,", "bundle"));
+    }
 }
