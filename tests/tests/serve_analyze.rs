@@ -121,7 +121,7 @@ fn an_analysis_waits_for_its_turn() {
     let long = json!({ "length_seconds": 120, "num_variations": 8, "seed": 1 });
     let known = json!({ "midi_input": encode(&song()) });
     assert_eq!(service.post("/analyze", &known).status, 200);
-    while service.post("/jobs", &long).status != 202 {}
+    serving::wait("its worker is never free", || service.post("/jobs", &long).status == 202);
     let other = json!({ "midi_input": encode(&phrase("demo.mid")) });
     service.post("/analyze", &other).is_problem(429, "rate_limited");
     // What is known needs no turn.

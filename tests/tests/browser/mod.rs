@@ -125,10 +125,12 @@ impl Browser {
         done["result"]["value"].clone()
     }
 
-    /// Waits until a line is true; the page looks at each change of it, and now and then.
+    /// Waits until a line is true, a minute at most; the page looks now and then.
     pub fn until(&mut self, line: &str) {
         let wait = format!(
-            "new Promise(done => {{ const look = () => {{ if ({line}) {{ clearInterval(timer); done(true); }} }};
+            "new Promise(done => {{ let looks = 3000;
+             const end = how => {{ clearInterval(timer); done(how); }};
+             const look = () => {{ if ({line}) end(true); else if (--looks < 0) end(false); }};
              const timer = setInterval(look, 20); look(); }})"
         );
         assert_eq!(self.tell(&wait), true, "{line}");

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,7 +16,7 @@ use continuo_tests::require;
 use serde_json::Value;
 use ureq::Agent;
 
-/// The binary beside this test's folder, as `cargo test --workspace` leaves it.
+/// The binary beside this test's folder, as `cargo build --workspace` leaves it.
 pub fn binary(test: &str) -> Option<PathBuf> {
     let folder = std::env::current_exe().unwrap();
     let path = folder.parent()?.parent()?.join(format!("continuo{}", std::env::consts::EXE_SUFFIX));
@@ -44,8 +45,21 @@ pub struct Answer {
     pub bytes: Vec<u8>,
 }
 
+/// No answer of a test takes longer, streams included.
+const LONGEST: Duration = Duration::from_secs(300);
+
 pub fn agent() -> Agent {
-    Agent::config_builder().http_status_as_error(false).build().into()
+    let config = Agent::config_builder().http_status_as_error(false);
+    config.timeout_global(Some(LONGEST)).build().into()
+}
+
+/// Waits until something holds; fails, with what it is, when it does not within a minute.
+pub fn wait(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < until, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 impl Serving {
@@ -163,6 +177,19 @@ impl Serving {
         answer.body
     }
 
+    /// A figure of `/metrics`, 0 where it is not told.
+    pub fn figure(&self, name: &str) -> f64 {
+        let text = self.get("/metrics").text;
+        let told = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        told.map_or(0.0, |number| number.parse().unwrap())
+    }
+
+    /// Waits until so many pieces of work were called off, and counted as such.
+    pub fn called_off(&self, count: f64) {
+        let name = "continuo_errors_total{type=\"cancelled\"}";
+        wait("work goes on that nobody waits for", || self.figure(name) == count);
+    }
+
     /// Lines of a stream as they come.
     pub fn stream(&self, path: &str, body: &Value) -> impl Iterator<Item = String> + use<> {
         let request = agent().post(format!("{}{path}", self.url)).header("content-type", "application/json");
@@ -212,7 +239,8 @@ impl Drop for Serving {
         {
             eprintln!("the service said:\n{text}");
         }
-        if !self.keeps {
+        // A test that failed asks for it no more.
+        if !self.keeps || std::thread::panicking() {
             let _ = std::fs::remove_dir_all(&self.home);
         }
     }
