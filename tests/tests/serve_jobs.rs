@@ -143,8 +143,9 @@ fn a_full_queue_says_when_to_come_back() {
 
 #[test]
 fn what_takes_too_long_ends_and_frees_its_worker() {
-    let Some(service) = Serving::new("time", &["--workers", "1", "--timeout", "0.5"]) else { return };
-    let long = json!({ "length_seconds": 120, "num_variations": 8, "seed": 1 });
+    let Some(service) = Serving::new("time", &["--workers", "1", "--timeout", "3"]) else { return };
+    // Much longer than that on any machine; what comes after is over in no time.
+    let long = json!({ "length_seconds": 120, "tempo_bpm": 300, "num_variations": 8, "seed": 1 });
     service.post("/predict", &long).is_problem(504, "timeout");
     assert_eq!(service.predict(&json!({ "max_tokens": 3, "seed": 1 }))["tokens"], 3);
 }

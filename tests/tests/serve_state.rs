@@ -298,6 +298,7 @@ fn what_was_acknowledged_survives_the_death_of_the_process() {
     }));
 }
 
+#[cfg(unix)]
 #[test]
 fn a_disk_that_is_full_is_told_and_costs_nothing_that_was_kept() {
     let home = std::env::temp_dir().join(format!("continuo-serve-{}-full-disk", std::process::id()));

@@ -1,4 +1,5 @@
 //! Traces and metrics, as a real collector receives them over OTLP; and a service that has none.
+#![cfg(unix)] // services are ended by a signal
 
 mod serving;
 
@@ -241,8 +242,8 @@ fn spans_and_metrics_arrive_over_http() {
 fn a_task_that_takes_too_long_is_a_span_that_failed() {
     let (heard, address) = collector();
     let endpoint = address.to_string();
-    let Some(mut service) = Serving::new("late", &["--timeout", "0.3", "--otlp", &endpoint]) else { return };
-    let long = json!({ "length_seconds": 120, "num_variations": 8, "seed": 1 });
+    let Some(mut service) = Serving::new("late", &["--timeout", "3", "--otlp", &endpoint]) else { return };
+    let long = json!({ "length_seconds": 120, "tempo_bpm": 300, "num_variations": 8, "seed": 1 });
     service.post("/predict", &long).is_problem(504, "timeout");
     assert_eq!(service.predict(&json!({ "max_tokens": 3, "seed": 1 }))["tokens"], 3);
     let odd = service.predict(&json!({ "max_tokens": 4, "seed": 1 }));
