@@ -11,13 +11,15 @@ use toml::{Table, Value};
 
 use crate::hub::variable;
 
-/// The file that is read: the one that was named, or the usual one if it is there.
+/// The file that is read: the one that was named, or the usual one if it is there. Where no folder of the user's is
+/// known, there is none.
 pub fn file(named: Option<&Path>) -> Option<PathBuf> {
     if let Some(path) = named {
         return Some(path.into());
     }
-    let home = || PathBuf::from(variable("HOME").unwrap_or_default()).join(".config");
-    let folder = variable("XDG_CONFIG_HOME").map_or_else(home, PathBuf::from);
+    let home = || variable("HOME").or_else(|| variable("USERPROFILE"));
+    let usual = || Some(PathBuf::from(home()?).join(".config"));
+    let folder = variable("XDG_CONFIG_HOME").map(PathBuf::from).or_else(usual)?;
     Some(folder.join("continuo/serve.toml")).filter(|path| path.is_file())
 }
 
