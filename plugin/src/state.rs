@@ -46,15 +46,40 @@ impl TakeNote {
 pub struct Take {
     /// Its notes.
     pub notes: Vec<TakeNote>,
-    /// Seed and number of the answer, and the model that gave it.
+    /// The seed that it was drawn with.
     #[serde(default)]
     pub seed: u32,
     /// Name of the model, or of the file that it came from.
     #[serde(default)]
     pub model: String,
+    /// What it answers: 16 hexadecimal digits that are the same where the same was played before it. Empty where nobody
+    /// knows.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub context: String,
+    /// How it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
     /// Whether it is silent.
     #[serde(default)]
     pub muted: bool,
+}
+
+/// What an answer was asked for with; of older takes nobody knows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    /// What the plugin did: "Respond".
+    pub mode: String,
+    /// Length in bars.
+    pub bars: u8,
+    /// Quarter notes a minute.
+    pub tempo: f64,
+    /// Softmax temperature.
+    pub temperature: f32,
+    /// Nucleus mass.
+    pub top_p: f32,
+    /// Wanted notes a beat, relative to what was played.
+    pub density: f32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -97,10 +122,21 @@ impl Default for TakeStore {
 }
 
 impl TakeStore {
-    /// Adds a take.
-    pub fn keep(&self, take: Take) {
-        self.lock().takes.push(take);
+    /// Adds a take. `false` where the project will not have it: it was saved by a newer version, whose text is kept as it
+    /// came.
+    pub fn keep(&self, take: Take) -> bool {
+        let mut inside = self.lock();
+        inside.takes.push(take);
         self.changed.store(true, Ordering::Relaxed);
+        inside.newer.is_none()
+    }
+
+    /// Puts a take in the place of another, if that is still there.
+    pub fn replace(&self, before: &Take, take: Take) {
+        if let Some(place) = self.lock().takes.iter_mut().rev().find(|one| *one == before) {
+            *place = take;
+            self.changed.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Whether something was added since this was asked last: hosts notice changed parameters alone.
@@ -235,7 +271,7 @@ mod tests {
 
     fn take() -> Take {
         let note = TakeNote { at: 4.0, len: 1.0, key: 60, velocity: 90, instrument: 0, channel: 0 };
-        Take { notes: vec![note], seed: 3, model: "default".into(), muted: false }
+        Take { notes: vec![note], seed: 3, model: "default".into(), ..Take::default() }
     }
 
     #[test]

@@ -4,37 +4,91 @@ use continuo_music::history::in_order;
 use continuo_timeline::{FromWorker, Mode, Note, Settings, Tick};
 
 use super::{Mind, around};
-use crate::state::{Take, TakeNote};
+use crate::state::{Asked, Take, TakeNote};
 use crate::worker::asking::Question;
 use crate::worker::importing::import;
+
+/// The same digits for the same notes, wherever they lie: FNV-1a (Fowler, Noll and Vo) over keys, instruments, loudness,
+/// lengths and distances in 48ths of a beat.
+fn context(notes: &[Note]) -> String {
+    let first = notes.first().map_or(0.0, |note| note.at.0);
+    let ticks = |beats: f64| ((beats * 48.0).round() as i64).to_le_bytes();
+    let bytes = notes.iter().flat_map(|note| {
+        let what = [note.key.0, note.instrument.0, note.velocity.0];
+        what.into_iter().chain(ticks(note.at.0 - first)).chain(ticks(note.len.0))
+    });
+    let hash = bytes.fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
+    });
+    format!("{hash:016x}")
+}
 
 impl Mind {
     /// The newest answer becomes a take, at its place in the song.
     pub(super) fn keep(&mut self) {
         let Some(tick) = self.tick else { return };
-        let notes = self.to_keep(&tick);
+        let (question, notes) = self.to_keep(&tick);
         if notes.is_empty() {
             return self.show(|picture| picture.message = "There is no answer to keep yet.".into());
         }
-        self.add_take(self.take(&notes));
+        let take = self.answered(question.as_ref(), &notes);
+        let is_open = self.asking.as_ref().is_some_and(|asking| !asking.done);
+        self.grows = question.filter(|_| is_open).map(|question| (question.start, take.clone()));
+        self.add_take(take);
+    }
+
+    /// A take that was kept while its answer came has all of it at the end.
+    pub(super) fn grow(&mut self) {
+        let Some((start, _)) = &self.grows else { return };
+        if self.asking.as_ref().is_some_and(|asking| asking.question.start == *start && !asking.done) {
+            return;
+        }
+        let start = *start;
+        let is_it = |one: &&(Question, Vec<Note>)| one.0.start == start;
+        let of_it = self.newest.as_ref().filter(is_it).or(self.before.as_ref().filter(is_it));
+        let whole = of_it.map(|(question, notes)| self.answered(Some(question), notes));
+        if let (Some((_, before)), Some(take)) = (self.grows.take(), whole)
+            && take != before
+        {
+            let written = self.takes.journal().kept(&take);
+            self.takes.replace(&before, take);
+            self.generation = self.takes.generation().wrapping_sub(1);
+            self.say_if_lost(written);
+        }
+    }
+
+    /// An answer as a take: how it came about, and its notes.
+    fn answered(&self, question: Option<&Question>, notes: &[Note]) -> Take {
+        let settings = self.settings.unwrap_or_default();
+        let asked = question.map(|question| Asked {
+            mode: format!("{:?}", settings.mode),
+            bars: settings.bars,
+            tempo: question.tempo.0,
+            temperature: settings.temperature,
+            top_p: settings.top_p,
+            density: settings.density,
+        });
+        let context = question.map(|question| context(&question.notes)).unwrap_or_default();
+        Take { context, asked, ..self.take(notes) }
     }
 
     /// The answer that plays or played last. Of what is played along with the player, what was heard in the last bars: as
     /// many as an answer has.
-    fn to_keep(&self, tick: &Tick) -> Vec<Note> {
+    fn to_keep(&self, tick: &Tick) -> (Option<Question>, Vec<Note>) {
         let settings = self.settings.unwrap_or_default();
         if settings.mode.plays_along() {
             let from = tick.bar.0 - f64::from(settings.bars.max(1)) * tick.meter.bar().0;
             let mut heard = self.played_along(tick, &settings);
             heard.retain(|note| note.at.0 > from - 1e-6 && note.at.0 < tick.at.0);
-            return in_order(heard);
+            return (None, in_order(heard));
         }
         let begun =
             |(_, notes): &&(Question, Vec<Note>)| notes.first().is_some_and(|first| first.at.0 <= tick.at.0);
         let newest = self.newest.as_ref();
         // Of one that has not begun nobody knows yet whether it is to be kept.
         let before = self.before.as_ref().filter(|(_, notes)| !notes.is_empty());
-        newest.filter(begun).or(before).or(newest).map(|(_, notes)| notes.clone()).unwrap_or_default()
+        let found = newest.filter(begun).or(before).or(newest).cloned();
+        found.map(|(question, notes)| (Some(question), notes)).unwrap_or_default()
     }
 
     fn played_along(&self, tick: &Tick, settings: &Settings) -> Vec<Note> {
@@ -48,7 +102,10 @@ impl Mind {
     /// A take more, the newest of the project.
     fn add_take(&mut self, take: Take) {
         let written = self.takes.journal().kept(&take);
-        self.takes.keep(take);
+        if !self.takes.keep(take) {
+            let text = "This project was saved by a newer Continuo, which keeps its own takes: this one is in the journal alone.";
+            self.show(|picture| picture.message = text.into());
+        }
         self.generation = self.takes.generation().wrapping_sub(1);
         self.say_if_lost(written);
     }
@@ -75,7 +132,7 @@ impl Mind {
         let mut notes: Vec<TakeNote> = placed.collect();
         notes.sort_by(|a, b| a.at.total_cmp(&b.at));
         let seed = self.settings.map_or(0, |settings| settings.seed);
-        Take { notes, seed, model: self.model.clone(), muted: false }
+        Take { notes, seed, model: self.model.clone(), ..Take::default() }
     }
 
     /// The phrase that just ended, into the journal.

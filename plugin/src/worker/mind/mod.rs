@@ -29,7 +29,7 @@ use super::figures;
 use super::pace::Pace;
 use super::trail::Trail;
 use crate::link::WorkerSide;
-use crate::state::TakeStore;
+use crate::state::{Take, TakeStore};
 use crate::view::{Activity, Picture, View};
 
 /// Notes up to this far ahead are sent before an offline tick is acknowledged.
@@ -61,6 +61,8 @@ pub struct Mind {
     newest: Option<(Question, Vec<Note>)>,
     /// What was the newest before an answer that has not begun yet.
     before: Option<(Question, Vec<Note>)>,
+    /// The take that was kept while its answer came, and where that begins.
+    grows: Option<(Beats, Take)>,
     answers: u64,
     along: Along,
     /// The plan before the newest, while that has not come.
@@ -99,6 +101,7 @@ impl Mind {
             asking: None,
             newest: None,
             before: None,
+            grows: None,
             answers: 0,
             along: Along::default(),
             backup: None,
@@ -171,6 +174,7 @@ impl Mind {
         self.resend_takes();
         self.bring_in();
         busy |= self.pump(false, None);
+        self.grow();
         self.flush(side);
         if self.unsent.is_empty() {
             side.ack(self.ticks);
