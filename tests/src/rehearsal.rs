@@ -100,7 +100,7 @@ impl Rehearsal {
         self.epoch = Epoch(self.epoch.0 + 1);
         self.answers_until = 0.0;
         self.notes.retain(|note| note.at.0 < now.0);
-        self.send(ToWorker::Epoch { at: now, epoch: self.epoch, why });
+        self.send(ToWorker::Epoch { at: now, heard: now, epoch: self.epoch, why });
     }
 
     /// The host changes its rate: another audio thread for the same instance.

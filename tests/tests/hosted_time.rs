@@ -171,25 +171,29 @@ fn bypass_passes_what_is_played_and_forgets_nothing_of_the_keyboard() {
 
 #[test]
 fn an_answer_gives_way_at_once_or_at_the_next_beat() {
-    // Comes in at beat 12.3, while something of the answer sounds.
+    // Comes in while something of the answer sounds, and more is to come before the beat.
     let mut score = parse(PHRASE);
     let answer = {
-        let out = offline(&[("Thru", 0.0)]).play(&score, &rolls(0.0, 12.0), 12.0, 512);
+        let out = offline(&[("Thru", 0.0), ("Density", 3.0)]).play(&score, &rolls(0.0, 12.0), 12.0, 512);
         in_order(&out)
     };
-    let held = answer.iter().find(|note| note.end - note.at > 4_000).expect("a note of some length");
-    let at = held.at + 1_500;
+    let comes = |held: &Pitched| held.at + 500;
+    let beat = |at: u64| at.div_ceil(24_000) * 24_000;
+    let before = |from: u64| answer.iter().filter(move |note| (from..beat(from)).contains(&note.at)).count();
+    let fits = |held: &&Pitched| held.end - held.at > 2_000 && before(comes(held)) > 0;
+    let held = answer.iter().find(fits).expect("a note of some length, and another before the beat");
+    let (at, beat) = (comes(held), beat(comes(held)));
     score.push(Played { at: at as f64 / 24_000.0, len: 0.2, key: 30, velocity: 90, channel: 0 });
-    let end = |way: f64| {
-        let out = offline(&[("Thru", 0.0), ("Yield", way)]).play(&score, &rolls(0.0, 12.0), 12.0, 512);
-        let notes = in_order(&out);
+    let plays = |way: f64| {
+        let turned = [("Thru", 0.0), ("Density", 3.0), ("Yield", way)];
+        let notes = in_order(&offline(&turned).play(&score, &rolls(0.0, 12.0), 12.0, 512));
         let second = notes.iter().find(|note| (note.at, note.key) == (held.at, held.key)).expect("the note");
-        assert!(notes.iter().all(|note| note.at <= at || note.at > at + 24_000), "it went on: {notes:?}");
-        second.end
+        let after = |from: u64, to: u64| notes.iter().filter(|note| note.at > from && note.at <= to).count();
+        assert_eq!(after(beat - 1, at + 24_000), 0, "it went on: {notes:?}");
+        (second.end, after(at, beat - 1))
     };
-    assert_eq!(end(0.0), at);
-    let beat = at.div_ceil(24_000) * 24_000;
-    assert_eq!(end(1.0), held.end.min(beat));
+    assert_eq!(plays(0.0), (at, 0));
+    assert_eq!(plays(1.0), (held.end.min(beat), before(at)), "what is planned before the beat is played");
 }
 
 #[test]

@@ -64,8 +64,8 @@ pub enum ToWorker {
     AllOff { at: Beats, channel: Option<Channel>, epoch: Epoch },
     /// The sustain pedal went down (`true`) or up.
     Pedal { at: Beats, down: bool, epoch: Epoch },
-    /// A new epoch begins: everything planned before is void.
-    Epoch { at: Beats, epoch: Epoch, why: Cut },
+    /// A new epoch begins: everything planned before is void, but for what begins before `heard`, which is heard until then.
+    Epoch { at: Beats, heard: Beats, epoch: Epoch, why: Cut },
     /// A momentary parameter was pressed.
     Press { at: Beats, press: Press, epoch: Epoch },
     /// The worker's settings changed (sent before the next tick, so that they apply at a known time).
@@ -272,6 +272,11 @@ impl Settings {
     /// Whether phrases end at bar lines, so that answers begin there.
     pub fn waits_for_bars(&self) -> bool {
         matches!(self.trigger, Trigger::BarLine | Trigger::Bars)
+    }
+
+    /// Whether answers are asked for by a key, the pedal or the parameter, and come at no other time.
+    pub fn is_asked(&self) -> bool {
+        matches!(self.trigger, Trigger::Pedal | Trigger::Key | Trigger::Parameter)
     }
 
     /// Bars between the lines where answers may begin, if they are counted.

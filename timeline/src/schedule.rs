@@ -23,6 +23,16 @@ impl Schedule {
         self.epoch = epoch;
     }
 
+    /// Forgets what begins at `from` or later; what begins before ends by then. From now on only notes of `epoch` are
+    /// taken. Realtime: yes.
+    pub fn cut_from(&mut self, from: Beats, epoch: Epoch) {
+        self.forget_from(from);
+        for note in &mut self.notes {
+            note.len.0 = note.len.0.min(from.0 - note.at.0);
+        }
+        self.epoch = epoch;
+    }
+
     /// Takes a note; `false` if there is no room. A note of another epoch is forgotten. Realtime: yes.
     pub fn plan(&mut self, note: Note, epoch: Epoch) -> bool {
         if epoch != self.epoch {
@@ -40,6 +50,11 @@ impl Schedule {
     /// Onset of the next note. Realtime: yes.
     pub fn next(&self) -> Option<Beats> {
         self.notes.last().map(|note| note.at)
+    }
+
+    /// The first onset after a place. Realtime: yes.
+    pub fn next_after(&self, at: Beats) -> Option<Beats> {
+        self.notes.iter().rev().map(|note| note.at).find(|onset| onset.0 > at.0 + 1e-9)
     }
 
     /// Takes the next note out. Realtime: yes.
@@ -94,6 +109,23 @@ mod tests {
         schedule.plan(note(2.5, 62), Epoch(0));
         let order: std::vec::Vec<f64> = std::iter::from_fn(|| schedule.pop()).map(|note| note.at.0).collect();
         assert_eq!(order, [1.0, 2.5]);
+    }
+
+    #[test]
+    fn what_begins_before_a_cut_ends_by_it() {
+        let mut schedule = Schedule::default();
+        for (at, key) in [(1.0, 1), (1.0, 2), (1.5, 3), (2.0, 4)] {
+            schedule.plan(note(at, key), Epoch(0));
+        }
+        assert_eq!(
+            (schedule.next_after(Beats(1.0)), schedule.next_after(Beats(2.0))),
+            (Some(Beats(1.5)), None)
+        );
+        schedule.cut_from(Beats(2.0), Epoch(1));
+        assert!(schedule.plan(note(1.75, 5), Epoch(0)));
+        let left: std::vec::Vec<(u8, f64)> =
+            std::iter::from_fn(|| schedule.pop()).map(|note| (note.key.0, note.len.0)).collect();
+        assert_eq!(left, [(1, 1.0), (2, 1.0), (3, 0.5)]);
     }
 
     #[test]

@@ -60,6 +60,8 @@ pub struct Audio {
     buttons: Pressed,
     hands: Hands,
     answer_until: Option<(Beats, Epoch)>,
+    /// Whether a note of the answer has begun.
+    begun: bool,
     /// When the player struck a key last.
     struck: Option<Beats>,
     /// All that is generated ends with the next block, and why.
@@ -104,6 +106,7 @@ impl Audio {
             told: false,
             buttons: Pressed::default(),
             answer_until: None,
+            begun: false,
             struck: None,
             silence: None,
             waited: Duration::ZERO,
@@ -164,6 +167,7 @@ impl Audio {
         if self.ticks == 0 {
             self.tell(ToWorker::Epoch {
                 at: self.clock.line(),
+                heard: self.clock.line(),
                 epoch: self.clock.epoch(),
                 why: Cut::Transport,
             });
@@ -222,16 +226,20 @@ impl Audio {
 
     /// What was planned is void, and what sounds of it ends here.
     fn new_epoch(&mut self, why: Cut, events: &mut impl Events, frame: u32) {
-        self.schedule.cut(self.clock.epoch());
         self.answer_until = None;
-        let wait = why == Cut::Yield && self.params.yields() == Yield::NextBeat;
+        // An answer that is foreseen and has not begun has nothing to end with.
+        let begun = std::mem::take(&mut self.begun) || !self.sounding.is_empty();
+        let wait = why == Cut::Yield && begun && self.params.yields() == Yield::NextBeat;
+        let (at, epoch) = (self.clock.line(), self.clock.epoch());
+        let heard = if wait { Beats(at.0.ceil()) } else { at };
         if wait {
-            let line = self.clock.line().0;
-            self.sounding.end_by(Beats(line.ceil().max(line)));
+            self.schedule.cut_from(heard, epoch);
+            self.sounding.end_by(heard);
         } else {
+            self.schedule.cut(epoch);
             self.end_all(events, frame);
         }
-        self.tell(ToWorker::Epoch { at: self.clock.line(), epoch: self.clock.epoch(), why });
+        self.tell(ToWorker::Epoch { at, heard, epoch, why });
         self.takes.seek(self.clock.song());
     }
 

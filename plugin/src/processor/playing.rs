@@ -33,6 +33,7 @@ impl Audio {
                 FromWorker::Replan { .. } => {}
                 FromWorker::AnswerEnds { asked, end, epoch } => {
                     self.answer_until = Some((end, epoch));
+                    self.begun = false;
                     // The player came in while the message was under way.
                     if self.yields() && self.struck.is_some_and(|at| at.0 > asked.0) {
                         self.clock.cut();
@@ -89,6 +90,7 @@ impl Audio {
         }
         while self.schedule.next().is_some_and(|at| self.clock.samples_to(at) == 0) {
             let Some(note) = self.schedule.pop() else { break };
+            self.begun = true;
             self.begin(note, events, frame);
         }
         while self.playing_takes() && self.take_line().is_some_and(|at| self.clock.samples_to(at) == 0) {
@@ -120,7 +122,9 @@ impl Audio {
     /// A generated note, unless it is too late by the written rule.
     fn begin(&mut self, note: Note, events: &mut impl Events, frame: u32) {
         let late = self.clock.milliseconds_since(note.at);
-        let followed = self.schedule.next().is_some_and(|next| next.0 <= self.clock.line().0);
+        // Not by the rest of its chord.
+        let next = self.schedule.next_after(note.at);
+        let followed = next.is_some_and(|next| next.0 <= self.clock.line().0);
         if late > LATE_ALONE || late > LATE_PLAYED && followed {
             self.view.late.fetch_add(1, Ordering::Relaxed);
             self.tell(ToWorker::Late { at: note.at });

@@ -194,6 +194,16 @@ fn notes_a_little_late_are_played_and_late_ones_alone_or_not_at_all() {
     stage.plan(62, -1.0);
     stage.play(60, &[]);
     assert_eq!((stage.ons(), stage.late(), stage.offs()), (vec![62], 1, 1), "its end is dropped with it");
+    // A chord is not followed by itself.
+    for (follows, ons, late) in [(false, vec![60, 64, 67], 0), (true, vec![72], 3)] {
+        let mut stage = Stage::new();
+        [60, 64, 67].into_iter().for_each(|key| stage.plan(key, -90.0));
+        if follows {
+            stage.plan(72, -1.0);
+        }
+        stage.play(60, &[]);
+        assert_eq!((stage.ons(), stage.late()), (ons, late));
+    }
     // Later: never.
     let mut stage = Stage::new();
     stage.plan(60, -110.0);
@@ -239,6 +249,32 @@ fn a_player_who_comes_in_ends_the_answer_at_once() {
     assert_eq!(stage.ons(), [60]);
     let (at, _) = stage.out.iter().find(|(_, output)| matches!(output, Output::Off { .. })).expect("an end");
     assert_eq!(*at, before + 33);
+}
+
+#[test]
+fn an_answer_that_yields_at_the_next_beat_plays_until_then() {
+    let mut stage = Stage::new();
+    stage.turn(Target::Yield, 1.0);
+    // At beat 1.02.
+    stage.plan(64, 500.0);
+    stage.answer();
+    stage.told();
+    stage.play(60, &[(33, on(40))]);
+    assert_eq!((stage.ons(), stage.offs()), (vec![60, 62], 2), "62 was planned before the beat");
+    let heard = stage.told().into_iter().find_map(|message| match message {
+        ToWorker::Epoch { heard, .. } => Some(heard.0),
+        _ => None,
+    });
+    assert_eq!(heard, Some(1.0));
+    // One that has not begun does not begin.
+    let mut stage = Stage::new();
+    stage.turn(Target::Yield, 1.0);
+    let (asked, end, epoch) = (stage.audio.clock.line(), Beats(20.0), stage.epoch());
+    stage.worker.send(FromWorker::AnswerEnds { asked, end, epoch }).expect("room");
+    stage.plan(60, 200.0);
+    stage.play(1, &[]);
+    stage.play(60, &[(33, on(40))]);
+    assert!(stage.ons().is_empty());
 }
 
 #[test]

@@ -27,6 +27,11 @@ impl Along {
         self.fresh += 1;
     }
 
+    /// What was planned is void: the next plan is due at once.
+    pub fn plan_anew(&mut self) {
+        self.planned = None;
+    }
+
     /// Where a new plan begins, if one is due at this tick: `committed` beats ahead. What is known beforehand lasts
     /// until `known`.
     pub fn replan(&mut self, tick: &Tick, committed: f64, known: f64) -> Option<Beats> {
@@ -69,5 +74,8 @@ mod tests {
         assert_eq!(along.replan(&tick(3.5), 0.5, none), Some(Beats(4.0)));
         assert_eq!(along.replan(&tick(9.0), 0.5, none), None);
         assert_eq!(along.replan(&tick(9.0), 0.5, 12.0), Some(Beats(9.5)));
+        assert_eq!(along.replan(&tick(10.0), 0.5, 12.0), None);
+        along.plan_anew();
+        assert_eq!(along.replan(&tick(10.0), 0.5, 12.0), Some(Beats(10.5)));
     }
 }

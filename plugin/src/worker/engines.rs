@@ -34,6 +34,9 @@ pub struct Engines {
     there: There,
     /// What was told last.
     told: Option<Standing>,
+    /// Who answers in place of all others.
+    #[cfg(test)]
+    pub pretended: Option<Maker>,
 }
 
 /// How the model and the service stand.
@@ -60,11 +63,17 @@ impl Engines {
             failed: None,
             there: There::new(""),
             told: None,
+            #[cfg(test)]
+            pretended: None,
         }
     }
 
     /// Takes in what was chosen and what came; how all stands, if that is news.
     pub fn follow(&mut self) -> Option<Standing> {
+        #[cfg(test)]
+        if self.pretended.is_some() {
+            return None;
+        }
         self.choose();
         self.take_loaded(false);
         let standing = (self.model_state(), self.there.state(self.partner.falls_back));
@@ -123,6 +132,10 @@ impl Engines {
 
     /// Where the host waits: until the model is there, and it is known whether the service is.
     pub fn settle(&mut self) {
+        #[cfg(test)]
+        if self.pretended.is_some() {
+            return;
+        }
         self.choose();
         // Another may have been chosen while one was loaded.
         while self.loading.is_some() {
@@ -137,6 +150,10 @@ impl Engines {
 
     /// Who is asked now.
     pub fn maker(&self) -> Option<Maker> {
+        #[cfg(test)]
+        if self.pretended.is_some() {
+            return self.pretended.clone();
+        }
         self.there.maker().or_else(|| self.stand_in())
     }
 

@@ -7,6 +7,9 @@ use continuo_inference::{Answer, Engine, Event, Prompt, Step, TimeFrame};
 use continuo_remote::wire::{Limits, Notes, WireNote};
 use continuo_remote::{self as remote, Remote, State};
 
+#[cfg(test)]
+use super::fake::{Fake, FakeReply};
+
 /// Longest that somebody who waits hears nothing of a service before it counts as gone.
 const PATIENCE: Duration = Duration::from_secs(8);
 
@@ -17,6 +20,9 @@ pub enum Maker {
     Here(Arc<Engine>),
     /// A service, and how its model counts time and is called.
     There(Arc<Remote>, TimeFrame, String),
+    /// A test.
+    #[cfg(test)]
+    Fake(Arc<Fake>, &'static str),
 }
 
 /// An answer under way. Dropping it calls it off.
@@ -25,6 +31,9 @@ pub enum Reply {
     Here(Answer),
     /// From a service.
     There(remote::Answer),
+    /// From a test.
+    #[cfg(test)]
+    Fake(FakeReply),
 }
 
 impl Maker {
@@ -43,6 +52,8 @@ impl Maker {
         match self {
             Self::Here(engine) => engine.model().frame(),
             Self::There(_, frame, _) => *frame,
+            #[cfg(test)]
+            Self::Fake(..) => TimeFrame::Beats { ticks_per_beat: 48 },
         }
     }
 
@@ -51,6 +62,8 @@ impl Maker {
         match self {
             Self::Here(engine) => engine.model().name().to_owned(),
             Self::There(_, _, name) => name.clone(),
+            #[cfg(test)]
+            Self::Fake(_, name) => (*name).to_owned(),
         }
     }
 
@@ -72,6 +85,8 @@ impl Maker {
                 State::Ready { ms_per_token, .. } => ms_per_token,
                 _ => 0.0,
             },
+            #[cfg(test)]
+            Self::Fake(..) => 0.0,
         }
     }
 
@@ -81,6 +96,8 @@ impl Maker {
         match self {
             Self::Here(engine) => Reply::Here(engine.answer_by(prompt, Some(by))),
             Self::There(remote, frame, _) => Reply::There(remote.answer(on_the_wire(&prompt, *frame))),
+            #[cfg(test)]
+            Self::Fake(fake, _) => Reply::Fake(fake.answer(prompt)),
         }
     }
 
@@ -89,6 +106,8 @@ impl Maker {
         match self {
             Self::Here(engine) => engine.prepare(prompt),
             Self::There(remote, frame, _) => remote.prepare(on_the_wire(&prompt, *frame)),
+            #[cfg(test)]
+            Self::Fake(..) => {}
         }
     }
 }
@@ -99,6 +118,8 @@ impl Reply {
         match self {
             Self::Here(answer) => answer.poll(),
             Self::There(answer) => step(answer.poll()),
+            #[cfg(test)]
+            Self::Fake(reply) => reply.step(),
         }
     }
 
@@ -115,6 +136,8 @@ impl Reply {
                     step => step,
                 }
             }
+            #[cfg(test)]
+            Self::Fake(reply) => reply.step(),
         }
     }
 }

@@ -9,6 +9,8 @@ mod along;
 mod asking;
 mod bus;
 mod engines;
+#[cfg(test)]
+mod fake;
 mod figures;
 mod importing;
 mod launch;

@@ -18,6 +18,8 @@ const DRY: f64 = 0.5;
 /// How much less is played then, and never less than this in all.
 const THINNER: f32 = 0.7;
 const THINNEST: f32 = 0.3;
+/// Most are three of four.
+const MOST_IN_TIME: (usize, usize) = (3, 4);
 /// With each answer so much comes back.
 const RECOVERY: f32 = 1.25;
 
@@ -25,17 +27,26 @@ const RECOVERY: f32 = 1.25;
 /// the same on every machine.
 #[derive(Debug)]
 pub struct Pace {
+    /// Whose they are.
+    maker: String,
     waits: VecDeque<f64>,
     density: f32,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { waits: VecDeque::new(), density: 1.0 }
+        Self { maker: String::new(), waits: VecDeque::new(), density: 1.0 }
     }
 }
 
 impl Pace {
+    /// Who is measured from now on; what another was like says nothing of it.
+    pub fn of(&mut self, maker: &str) {
+        if self.maker != maker {
+            *self = Self { maker: maker.to_owned(), ..Self::default() };
+        }
+    }
+
     /// The first note of an answer came so many seconds after it was asked for.
     pub fn waited(&mut self, seconds: f64) {
         if self.waits.len() == REMEMBERED {
@@ -50,6 +61,12 @@ impl Pace {
         sorted.sort_by(f64::total_cmp);
         let last = sorted.len().saturating_sub(1);
         sorted.get((sorted.len() * 95).div_ceil(100).saturating_sub(1).min(last)).copied().unwrap_or(0.0)
+    }
+
+    /// Whether most first notes came within so many beats: what is asked for ahead of need would be there in time.
+    pub fn keeps_up(&self, tick: &Tick, beats: f64) -> bool {
+        let in_time = self.waits.iter().filter(|wait| **wait * tick.tempo.0 / 60.0 <= beats).count();
+        self.density >= 1.0 && in_time * MOST_IN_TIME.1 >= self.waits.len() * MOST_IN_TIME.0
     }
 
     /// So many beats from a tick on are committed.
@@ -114,6 +131,19 @@ mod tests {
         (0..60).for_each(|_| pace.waited(0.02));
         pace.waited(3.0);
         assert!(pace.p95() < 0.03);
+    }
+
+    #[test]
+    fn a_machine_keeps_up_that_is_mostly_in_time_and_plays_all_that_is_wanted() {
+        let mut pace = Pace::default();
+        assert!(pace.keeps_up(&tick(120.0, false), 0.5), "nothing was measured yet");
+        [0.1, 0.1, 0.1, 0.9].into_iter().for_each(|seconds| pace.waited(seconds));
+        assert!(pace.keeps_up(&tick(120.0, false), 0.5), "one of four");
+        assert!(!pace.keeps_up(&tick(360.0, false), 0.5), "a tenth of a second is more than half a beat");
+        pace.waited(0.3);
+        assert!(!pace.keeps_up(&tick(120.0, false), 0.5), "two of five");
+        let mut pace = Pace::default();
+        assert!(pace.runs_dry(0.0, 1.0) && !pace.keeps_up(&tick(120.0, false), 0.5));
     }
 
     #[test]

@@ -76,7 +76,7 @@ fn played(stride: u64) -> (Vec<Note>, f64) {
 fn played_by(memory: Memory, stride: u64, before: &[ToWorker]) -> (Vec<Note>, f64) {
     let (mut audio, side) = link();
     let worker = Worker::start(side, memory);
-    audio.send(ToWorker::Epoch { at: Beats(0.0), epoch: Epoch(1), why: Cut::Transport });
+    audio.send(ToWorker::Epoch { at: Beats(0.0), heard: Beats(0.0), epoch: Epoch(1), why: Cut::Transport });
     audio.send(ToWorker::Settings(settings()));
     before.iter().for_each(|message| assert!(audio.send(*message)));
     let (mut notes, mut end) = (Vec::new(), 0.0);
@@ -139,7 +139,7 @@ fn a_defect_is_survived() {
 /// Notes of an answer to a phrase of four beats, where the music is at beat 12 before the engine has said a word.
 fn answered_late(quantise: Quantise) -> Vec<Note> {
     let (mut audio, side) = link();
-    audio.send(ToWorker::Epoch { at: Beats(0.0), epoch: Epoch(1), why: Cut::Transport });
+    audio.send(ToWorker::Epoch { at: Beats(0.0), heard: Beats(0.0), epoch: Epoch(1), why: Cut::Transport });
     audio.send(ToWorker::Settings(Settings { quantise, ..settings() }));
     for step in 0..12 * 24_u32 {
         let at = Beats(f64::from(step) / 24.0);

@@ -1,6 +1,8 @@
 //! What the model is asked, given what was heard: without an engine.
 
-use continuo_timeline::{Channel, Key};
+use continuo_inference::Prompt;
+use continuo_music::frame::Frame;
+use continuo_timeline::{Bpm, Channel, Instrument, Key, Meter, Quantise, Tick};
 
 use super::*;
 

@@ -19,7 +19,7 @@ const AHEAD: f64 = 0.5;
 /// Others who strike nothing for so many beats are followed no longer.
 const OTHERS: f64 = 4.0;
 /// A phrase under way is read along each so many ticks: half a beat.
-const PREPARED: u64 = 12;
+pub(super) const PREPARED: u64 = 12;
 
 impl Mind {
     pub(super) fn decide(&mut self, tick: &Tick, settings: &Settings) {
@@ -32,7 +32,7 @@ impl Mind {
             }
             (Some(Press::Answer), _) => {
                 self.give_up(tick);
-                self.answer(tick.at, self.lead(tick), tick, settings);
+                self.answer(tick, settings);
             }
             (_, Some(_)) if self.is_to_go_on(tick, settings) => {
                 let Some(asking) = self.asking.take() else { return };
@@ -51,11 +51,13 @@ impl Mind {
                 self.phrase.close();
             }
             (_, Some(_)) => {}
-            (_, None) if ended => self.answer(tick.at, self.lead(tick), tick, settings),
+            (_, None) if ended => self.answer(tick, settings),
+            (_, None) if self.goes_on(settings) => self.ask(tick.at, self.lead(tick), tick, settings),
             (_, None) => {
                 let due = self.phrase.due(tick, settings, &self.history);
                 match due.filter(|due| due.0 - tick.at.0 <= self.ahead(tick) + 1e-6) {
                     Some(due) => self.ask(due, 0.0, tick, settings),
+                    None if self.guess(tick, settings) => {}
                     None => self.prepare(tick, settings),
                 }
             }
@@ -63,12 +65,12 @@ impl Mind {
     }
 
     /// How long before its start an answer is asked for.
-    fn ahead(&self, tick: &Tick) -> f64 {
+    pub(super) fn ahead(&self, tick: &Tick) -> f64 {
         AHEAD.max(self.pace.horizon(tick))
     }
 
     /// How long after now an answer that was not foreseen begins.
-    fn lead(&self, tick: &Tick) -> f64 {
+    pub(super) fn lead(&self, tick: &Tick) -> f64 {
         let measured = if tick.offline { 0.0 } else { self.pace.p95() * tick.tempo.0 / 60.0 };
         LEAD.max(measured.min(4.0))
     }
@@ -133,15 +135,21 @@ impl Mind {
         self.begin(self.in_context(question, tick, settings), tick, settings);
     }
 
+    /// Whether an answer that was cut off by a seek goes on, now that somebody can make it.
+    fn goes_on(&self, settings: &Settings) -> bool {
+        let alone = self.phrase.began().is_none();
+        self.holds && alone && settings.mode == Mode::Hold && self.engines.maker().is_some()
+    }
+
     /// The phrase is over; answers it.
-    fn answer(&mut self, end: Beats, lead: f64, tick: &Tick, settings: &Settings) {
+    fn answer(&mut self, tick: &Tick, settings: &Settings) {
         self.note_down(tick, settings);
         self.phrase.close();
-        self.ask(end, lead, tick, settings);
+        self.answer_on_demand(tick, settings);
     }
 
     /// Answers what was heard by `end`, from `lead` beats later on.
-    fn ask(&mut self, end: Beats, lead: f64, tick: &Tick, settings: &Settings) {
+    pub(super) fn ask(&mut self, end: Beats, lead: f64, tick: &Tick, settings: &Settings) {
         let notes = self.history.notes(end, settings.player);
         if notes.is_empty() {
             self.show(|picture| {
@@ -157,7 +165,7 @@ impl Mind {
     /// Answers the same once more: on the next line where answers wait for lines, else at the same place of a beat.
     fn again(&mut self, tick: &Tick, settings: &Settings) {
         let Some((before, _)) = self.newest.clone() else {
-            return self.answer(tick.at, self.lead(tick), tick, settings);
+            return self.answer(tick, settings);
         };
         let earliest = Beats(tick.at.0 + self.lead(tick));
         let start = match settings.quantise {
@@ -177,7 +185,7 @@ impl Mind {
     }
 
     /// A question with what the player played, whose manner the answer takes on, and what others play.
-    fn in_context(&self, mut question: Question, tick: &Tick, settings: &Settings) -> Question {
+    pub(super) fn in_context(&self, mut question: Question, tick: &Tick, settings: &Settings) -> Question {
         question.own = self.history.played(tick.at, settings.player);
         // What was played is history, whoever played it; controls are for what is known beforehand.
         question.notes.extend(self.others(tick, settings).notes);
@@ -193,6 +201,18 @@ impl Mind {
     fn begin(&mut self, question: Question, tick: &Tick, settings: &Settings) {
         let Some(maker) = self.engines.maker() else { return };
         self.model = maker.name();
+        self.pace.of(&self.model);
+        self.from = None;
+        // Nobody listens to a guess any more.
+        self.guess = None;
+        let number = self.answers;
+        self.introduce(&question, tick);
+        let share = self.pace.density();
+        self.asking = Some(Asking::new(maker, question, *settings, share, (number, tick.epoch)));
+    }
+
+    /// Another answer: how it is shown, and until where it yields.
+    pub(super) fn introduce(&mut self, question: &Question, tick: &Tick) {
         let (start, end) = (question.start, question.end);
         let heard: Vec<Note> = question.notes.iter().rev().take(200).rev().copied().collect();
         let bar = (question.bar.0.0, question.bar.1);
@@ -206,11 +226,9 @@ impl Mind {
             picture.message.clear();
         });
         self.unsent.push(FromWorker::AnswerEnds { asked: tick.at, end, epoch: tick.epoch });
+        self.holds = false;
         self.pace.recover();
-        self.from = None;
-        let settings = &Settings { density: settings.density * self.pace.density(), ..*settings };
         self.before = self.newest.replace((question.clone(), Vec::new()));
-        self.asking = Some(Asking::new(maker, question, *settings, self.answers, tick.epoch));
         self.answers += 1;
     }
 }

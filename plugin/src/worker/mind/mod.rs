@@ -1,13 +1,17 @@
 //! What the worker thinks: every decision is taken at a tick, from stamped messages alone.
 //!
 //! - [`deciding`] when and what is answered, [`around`] the take that is played around, [`planning`] the plan and its backup
+//! - [`guessing`] answers that somebody may ask for
 //! - [`keeping`] takes, imported files and the journal, [`service`] what becomes of an answer whose service is gone
 
 mod around;
 mod deciding;
+mod guessing;
 mod keeping;
 mod planning;
 mod service;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -20,6 +24,7 @@ use continuo_timeline::{
     Trigger, Velocity,
 };
 
+use self::guessing::Guess;
 use self::planning::Backup;
 use super::along::Along;
 use super::asking::{Asking, Question};
@@ -58,6 +63,12 @@ pub struct Mind {
     trail: Trail,
     pressed: Option<Press>,
     asking: Option<Asking>,
+    /// What would be answered if somebody asked now; not while an answer is under way.
+    guess: Option<Guess>,
+    /// Whether an answer that is to go on until the player is back was cut off by a seek.
+    holds: bool,
+    /// Whether the host rolled at the last tick of this audio thread.
+    rolls: bool,
     newest: Option<(Question, Vec<Note>)>,
     /// What was the newest before an answer that has not begun yet.
     before: Option<(Question, Vec<Note>)>,
@@ -72,6 +83,8 @@ pub struct Mind {
     /// The beat that was counted last.
     beat: f64,
     pace: Pace,
+    /// Where on the line an answer was made thinner last.
+    thinned: f64,
     player: Player,
     /// What was said last of the project's takes.
     said_of_takes: String,
@@ -99,6 +112,9 @@ impl Mind {
             trail: Trail::default(),
             pressed: None,
             asking: None,
+            guess: None,
+            holds: false,
+            rolls: false,
             newest: None,
             before: None,
             grows: None,
@@ -108,6 +124,7 @@ impl Mind {
             from: None,
             beat: f64::NEG_INFINITY,
             pace: Pace::default(),
+            thinned: f64::NEG_INFINITY,
             player: Player::join(),
             said_of_takes: String::new(),
             unsent: Vec::new(),
@@ -143,6 +160,7 @@ impl Mind {
     pub fn resumed(mut self) -> Self {
         self.unsent.clear();
         self.ticks = 0;
+        self.rolls = false;
         // The new audio thread has no takes.
         self.generation = self.takes.generation().wrapping_sub(1);
         self
@@ -173,7 +191,7 @@ impl Mind {
         }
         self.resend_takes();
         self.bring_in();
-        busy |= self.pump(false, None);
+        busy |= self.pump(false, None) | self.read_guess();
         self.grow();
         self.flush(side);
         if self.unsent.is_empty() {
@@ -189,7 +207,7 @@ impl Mind {
             ToWorker::Off { at, key, channel, .. } => self.history.off(at, key, channel, self.instrument()),
             ToWorker::Pedal { at, down, .. } => self.pedal(at, down),
             ToWorker::AllOff { at, channel, .. } => self.history.all_off(at, channel, self.instrument()),
-            ToWorker::Epoch { at, epoch, why } => self.cut(at, epoch, why),
+            ToWorker::Epoch { at, heard, why, .. } => self.cut(at, heard, why),
             ToWorker::Press { press: Press::Keep, .. } => self.keep(),
             ToWorker::Press { press, .. } => self.pressed = Some(press),
             ToWorker::Settings(settings) => self.turned(settings),
@@ -218,9 +236,9 @@ impl Mind {
 
     /// Other settings. What was played and pressed where nothing was answered on demand asks for nothing now.
     fn turned(&mut self, settings: Settings) {
-        let on_demand = |settings: &Settings| settings.mode != Mode::Off && !settings.mode.plays_along();
         let before = self.settings.replace(settings);
-        if on_demand(&settings) && before.is_some_and(|before| !on_demand(&before)) {
+        self.guess = None;
+        if takes_turns(&settings) && before.is_some_and(|before| !takes_turns(&before)) {
             self.phrase.close();
             self.pressed = None;
         }
@@ -230,14 +248,22 @@ impl Mind {
         self.settings.map_or(Instrument(0), |settings| settings.player)
     }
 
-    /// An epoch ends: what was played of the answer belongs to the history, the rest is void.
-    fn cut(&mut self, at: Beats, _epoch: Epoch, why: Cut) {
-        self.drop_backup(at);
+    /// An epoch ends: what of the answer is heard until `heard` belongs to the history, the rest is void.
+    fn cut(&mut self, at: Beats, heard: Beats, why: Cut) {
+        if why == Cut::Transport && std::mem::take(&mut self.rolls) {
+            self.stop();
+        }
+        let holds = self.settings.is_some_and(|settings| settings.mode == Mode::Hold);
+        let goes_on = holds && why == Cut::Seek && self.phrase.began().is_none();
+        self.holds = goes_on && (self.holds || self.asking.is_some());
+        self.guess = None;
+        self.along.plan_anew();
+        self.drop_backup(heard);
         if let Some(asking) = self.asking.take() {
             if asking.question.start.0 > at.0 {
                 self.newest = self.before.take();
             } else if why != Cut::Again {
-                self.archive(&asking.notes, at);
+                self.archive(&asking.notes, heard);
             }
         }
         self.unsent
@@ -252,6 +278,16 @@ impl Mind {
         self.activity(if self.is_armed() { Activity::Waiting } else { Activity::Off });
     }
 
+    /// The host stops: nobody answers what was played until then. What is played from now on is another phrase.
+    fn stop(&mut self) {
+        if let (Some(tick), Some(settings)) = (self.tick, self.settings.filter(takes_turns)) {
+            self.note_down(&tick, &settings);
+        }
+        self.phrase.close();
+        self.pressed = None;
+        self.along = Along::default();
+    }
+
     fn archive(&mut self, notes: &[Note], until: Beats) {
         if self.settings.is_some_and(|settings| settings.muted) {
             return; // nobody heard it
@@ -264,6 +300,7 @@ impl Mind {
 
     fn tick(&mut self, tick: Tick, side: &mut WorkerSide) {
         self.tick = Some(tick);
+        self.rolls = tick.playing;
         self.trail.follow(&tick);
         self.ticks += 1;
         if tick.offline {
@@ -442,4 +479,9 @@ impl Mind {
         change(&mut self.picture);
         *self.view.picture.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(self.picture.clone());
     }
+}
+
+/// Whether answers come one after the other, each to a phrase.
+fn takes_turns(settings: &Settings) -> bool {
+    settings.mode != Mode::Off && !settings.mode.plays_along()
 }

@@ -15,7 +15,10 @@ use super::Mind;
 use crate::worker::asking::Asking;
 
 /// What takes over in the middle of a plan begins this long after now, in beats: about 20 ms at 120 BPM.
-const MARGIN: f64 = 1.0 / 24.0;
+pub(super) const MARGIN: f64 = 1.0 / 24.0;
+
+/// An answer is made thinner no more often than this, in beats: each time is to show first.
+const APART: f64 = 0.5;
 
 /// Seconds that a note may be late and is played all the same.
 const LATE: f64 = 0.02;
@@ -119,13 +122,15 @@ impl Mind {
 
     /// On a machine that does not keep up, what is left of an answer is asked for thinner before notes come late.
     pub(super) fn thin_out(&mut self, tick: &Tick) {
-        if tick.offline || self.ticks % 12 != 0 {
+        if tick.offline || tick.at.0 - self.thinned < APART {
             return;
         }
-        let horizon = self.pace.horizon(tick);
+        // What is asked for now comes so much later.
+        let (horizon, soonest) = (self.pace.horizon(tick), Beats(tick.at.0 + self.lead(tick)));
         let Some(asking) = self.asking.as_mut().filter(|asking| asking.is_under_way(tick.at)) else { return };
         if self.pace.runs_dry(asking.frontier().0 - tick.at.0, horizon) {
-            asking.thin_out(self.pace.density());
+            self.thinned = tick.at.0;
+            asking.thin_out(self.pace.density(), soonest);
         }
     }
 }

@@ -35,6 +35,7 @@ impl Mind {
         let Some(maker) = self.engines.stand_in().filter(|_| asking.maker().is_there()) else { return false };
         let needed = if tick.offline { 0.0 } else { NEEDED * tick.tempo.0 / 60.0 };
         self.model = maker.name();
+        self.pace.of(&self.model);
         asking.hand_over(maker, Beats(tick.at.0 + needed));
         true
     }
