@@ -45,6 +45,29 @@ fn an_answer_at_the_bar_line_begins_on_it() {
 }
 
 #[test]
+fn a_key_asks_for_the_answer_and_is_no_note() {
+    // C2 a moment before the bar line of beat 8, which is at 4 s; MIDI out and thru are on.
+    let mut score = parse(PHRASE);
+    score.extend(parse("C2@7.97 len 0.2"));
+    for (quantise, first) in [(2.0, 4 * SECOND), (1.0, 4 * SECOND)] {
+        let mut plugin = offline(&[("Trigger", 4.0), ("Launch quantise", quantise)], 480);
+        plugin.turn("Thru", 1.0);
+        plugin.turn("MIDI out", 2.0);
+        let out = played(&mut plugin, &score, 9.0);
+        let answered: Vec<u64> = onsets(&out).into_iter().filter(|at| *at > 39 * SECOND / 10).collect();
+        assert_eq!(answered.first(), Some(&first), "launch quantise {quantise}");
+        let is_key = |(_, event): &(u64, Sound)| matches!(event, Sound::On { key: 36, .. });
+        assert!(!out.events.iter().any(is_key), "it asked, and was passed on");
+    }
+    // Without a boundary it begins where it is asked for: at the grid point after it.
+    let out = played(&mut offline(&[("Trigger", 4.0)], 480), &score, 9.0);
+    assert_eq!(onsets(&out).first(), Some(&(4 * SECOND)));
+    // Nobody asks: nobody answers.
+    let out = played(&mut offline(&[("Trigger", 4.0)], 480), &parse(PHRASE), 9.0);
+    assert!(onsets(&out).is_empty());
+}
+
+#[test]
 fn a_player_who_goes_on_is_not_talked_over() {
     // A gap of a beat less a little is no end of a phrase.
     let score = parse("C4@0 len 0.5 E4@0.5 len 0.5 G4@1.9 len 0.5 C5@3.3 len 0.5 E4@4.7 len 0.5");

@@ -8,12 +8,17 @@ use continuo_plugin::events::{Events, Input, Output};
 use continuo_plugin::link::link;
 use continuo_plugin::params::{ContinuoParams, Target};
 use continuo_plugin::processor::Audio;
+use continuo_plugin::state::{Take, TakeNote, TakeStore};
 use continuo_plugin::view::{Activity, View};
 use continuo_plugin::worker::{Memory, Worker};
 use continuo_tests::random::Random;
 use continuo_timeline::{Channel, Host, Key, Meter, Velocity};
 
 const RATE: f64 = 16_000.0;
+/// The channel of the take that is played around, which answers do not use.
+const TAKE: u8 = 5;
+/// Who plays on is never silent for so many beats.
+const SILENCE: f64 = 8.0;
 
 /// A host's events of one block.
 #[derive(Default)]
@@ -55,6 +60,12 @@ struct Performance {
     sounding: Vec<(Channel, Key)>,
     /// Beats since the host did something other than to go on.
     steady: f64,
+    /// Whether the host stopped and the player has not played since: then nobody plays along.
+    waits: bool,
+    /// Beats that the player still plays.
+    plays: f64,
+    /// Beats since a generated note began; none before the first.
+    quiet: Option<f64>,
     /// Beats at which a plan had to be there.
     looked: u32,
 }
@@ -66,7 +77,9 @@ impl Performance {
         // Modes are a list of five.
         params.learnt.0.put(Target::Mode, mode / 4.0);
         let (side, worker) = link();
-        let memory = Memory::new(Arc::clone(&view), Arc::default(), Arc::default());
+        let takes = Arc::new(TakeStore::default());
+        takes.keep(take());
+        let memory = Memory::new(Arc::clone(&view), takes, Arc::default());
         let worker = Worker::start(worker, memory);
         let audio = Audio::new(params, Arc::clone(&view), side, RATE, true);
         let mut random = Random(seed);
@@ -87,16 +100,22 @@ impl Performance {
             held: Vec::new(),
             sounding: Vec::new(),
             steady: 0.0,
+            waits: false,
+            plays: f64::INFINITY,
+            quiet: None,
             looked: 0,
         }
     }
 
     /// Something happens to the transport.
-    fn act(&mut self) {
+    fn act(&mut self, which: u64) {
         self.ramp = 0.0;
-        match self.random.below(7) {
+        match which {
             0 => self.song = self.random.between(-2.0, 60.0),
-            1 => self.playing = !self.playing,
+            1 => {
+                self.waits |= self.playing;
+                self.playing = !self.playing;
+            }
             2 => self.tempo = self.random.between(50.0, 220.0),
             3 => self.ramp = self.random.between(-15.0, 15.0),
             4 => {
@@ -139,13 +158,21 @@ impl Performance {
             }
         }
         self.held.retain(|(left, _)| *left > 0.0);
-        if self.next <= 0.0 {
+        self.plays -= beats;
+        if self.next <= 0.0 && self.plays > 0.0 {
+            if std::mem::take(&mut self.waits) {
+                self.steady = 0.0;
+            }
             let key = Key(self.random.one(&[57, 60, 62, 64, 65, 67, 69, 72]));
             into.push((0, Input::On { key, channel, velocity }));
             self.held.push((self.random.between(0.1, 2.0), key));
             self.next = self.random.one(&[0.25, 0.5, 0.5, 1.0, 1.5]);
         }
         let frame = u32::try_from(self.block).unwrap_or(1) - 1;
+        if self.plays <= 0.0 {
+            into.push((frame, Input::Pedal { channel, down: false }));
+            return into;
+        }
         match self.random.below(60) {
             0 => into.push((frame, Input::Off { key: Key(99), channel: Channel(3) })),
             1 => into.extend(
@@ -173,8 +200,8 @@ impl Performance {
         assert!(left.iter().chain(&right).all(|x| x.is_finite() && x.abs() <= 1.0));
         assert!(block.out.is_sorted_by_key(|(frame, _)| *frame), "out of order: {:?}", block.out);
         block.out.iter().for_each(|(_, output)| self.heard(*output));
+        self.quiet = self.quiet.map(|quiet| quiet + beats);
         self.go_on(beats);
-        self.look(beats);
     }
 
     /// Ends before beginnings: a key that sounds does not begin.
@@ -182,6 +209,9 @@ impl Performance {
         match output {
             Output::On { key, channel, .. } => {
                 assert!(!self.sounding.contains(&(channel, key)), "{key:?} began twice");
+                if channel.0 != TAKE {
+                    self.quiet = Some(0.0);
+                }
                 self.sounding.push((channel, key));
             }
             Output::Off { key, channel } => self.sounding.retain(|one| *one != (channel, key)),
@@ -202,10 +232,12 @@ impl Performance {
         }
     }
 
-    /// Whoever plays along has something in hand by two beats after the host did anything.
-    fn look(&mut self, beats: f64) {
-        self.steady += beats;
-        if self.steady < 3.0 {
+    /// Whoever plays along has something in hand as soon as a plan can begin after the host did anything.
+    fn look(&mut self) {
+        self.steady += self.block as f64 / RATE * self.tempo / 60.0;
+        // What is committed at least, and half a beat.
+        let horizon = (0.2 * self.tempo / 60.0).max(0.5);
+        if self.waits || self.steady < horizon + 0.5 {
             return;
         }
         self.looked += 1;
@@ -222,6 +254,19 @@ impl Performance {
     }
 }
 
+/// Quarter notes and a bass, longer than any song here.
+fn take() -> Take {
+    let note = |beat: u32| TakeNote {
+        at: f64::from(beat),
+        len: 0.9,
+        key: [48, 55, 60, 64][beat as usize % 4],
+        velocity: 80,
+        instrument: 0,
+        channel: TAKE,
+    };
+    Take { notes: (0..240).map(note).collect(), ..Take::default() }
+}
+
 /// Plays for so many seconds; how often the plan was looked at, and beats that were hit.
 fn perform(seed: u64, mode: f32, seconds: f64) -> (u32, u32) {
     let mut performance = Performance::new(seed, mode);
@@ -229,24 +274,55 @@ fn perform(seed: u64, mode: f32, seconds: f64) -> (u32, u32) {
     while at < seconds {
         at += performance.block as f64 / RATE;
         if at >= act {
-            performance.act();
+            let which = performance.random.below(7);
+            performance.act(which);
             act = at + performance.random.between(0.5, 5.0);
         }
         performance.step();
+        performance.look();
     }
-    let count = |counter: &std::sync::atomic::AtomicU32| counter.load(Ordering::Relaxed);
-    let view = &performance.view;
-    let counts = (count(&view.misses), count(&view.late), count(&view.dropped));
-    assert_eq!(counts, (0, 0, 0), "beats missed, notes late, messages lost");
-    // Everything ends when the host stops the plugin.
-    performance.audio.reset();
-    performance.ramp = 0.0;
-    let mut block = Block::default();
-    let host = performance.host();
-    performance.audio.process(&host, &mut block, &mut [0.0; 64], &mut [0.0; 64]);
-    block.out.iter().for_each(|(_, output)| performance.heard(*output));
-    assert_eq!(performance.sounding, [], "they hang");
-    (performance.looked, count(&performance.view.hits))
+    let looked = performance.looked;
+    (looked, performance.end())
+}
+
+/// Who holds goes on, and who plays around a take does, whatever the host does but stop: judged by what is heard. The
+/// player stops after a few beats. How many notes there were.
+fn goes_on(seed: u64, mode: f32, seconds: f64) -> u32 {
+    let mut performance = Performance::new(seed, mode);
+    performance.plays = 5.0;
+    let (mut at, mut act) = (0.0, 8.0);
+    while at < seconds {
+        at += performance.block as f64 / RATE;
+        if at >= act {
+            let which = performance.random.one(&[0, 2, 3, 4, 5, 6]);
+            performance.act(which);
+            act = at + performance.random.between(3.0, 6.0);
+        }
+        performance.step();
+        let quiet = performance.quiet.unwrap_or(if at > 16.0 { f64::INFINITY } else { 0.0 });
+        assert!(quiet < SILENCE, "seed {seed}, mode {mode}: silent for {quiet} beats at {at} s");
+    }
+    let notes = performance.view.notes_out.load(Ordering::Relaxed);
+    performance.end();
+    notes
+}
+
+impl Performance {
+    /// The host stops the plugin: beats that were hit.
+    fn end(mut self) -> u32 {
+        let count = |counter: &std::sync::atomic::AtomicU32| counter.load(Ordering::Relaxed);
+        let counts = (count(&self.view.misses), count(&self.view.late), count(&self.view.dropped));
+        assert_eq!(counts, (0, 0, 0), "beats missed, notes late, messages lost");
+        // Everything ends when the host stops the plugin.
+        self.audio.reset();
+        self.ramp = 0.0;
+        let mut block = Block::default();
+        let host = self.host();
+        self.audio.process(&host, &mut block, &mut [0.0; 64], &mut [0.0; 64]);
+        block.out.iter().for_each(|(_, output)| self.heard(*output));
+        assert_eq!(self.sounding, [], "they hang");
+        count(&self.view.hits)
+    }
 }
 
 #[test]
@@ -257,4 +333,12 @@ fn the_plan_of_a_duet_never_runs_dry() {
         (looked, hits) = (looked + more, hits + beats);
     }
     assert!(looked > 500 && hits > 60, "{looked} looks and {hits} beats show little");
+}
+
+#[test]
+fn who_holds_and_who_accompanies_are_heard_all_the_time() {
+    for mode in [2.0, 4.0] {
+        let notes: u32 = (0..3).map(|seed| goes_on(seed, mode, 24.0)).sum();
+        assert!(notes > 100, "mode {mode}: {notes} notes show little");
+    }
 }
