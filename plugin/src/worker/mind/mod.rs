@@ -209,6 +209,8 @@ impl Mind {
             ToWorker::AllOff { at, channel, .. } => self.history.all_off(at, channel, self.instrument()),
             ToWorker::Epoch { at, heard, why, .. } => self.cut(at, heard, why),
             ToWorker::Press { press: Press::Keep, .. } => self.keep(),
+            // Who plays along waits for the player.
+            ToWorker::Press { press: Press::Panic, .. } => self.along = Along::default(),
             ToWorker::Press { press, .. } => self.pressed = Some(press),
             ToWorker::Settings(settings) => self.turned(settings),
             #[cfg(test)]

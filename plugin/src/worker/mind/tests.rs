@@ -308,6 +308,13 @@ fn nobody_plays_along_with_a_host_that_stopped() {
     stage.strike(60);
     stage.go(1);
     assert_eq!(stage.fake.asked(), asked + 1, "the player goes on");
+    stage.made(&[(0, 72)]);
+    // Nor after a panic.
+    stage.cut(Cut::Silence);
+    let (at, epoch) = (stage.now(), Epoch(stage.epoch));
+    stage.say(ToWorker::Press { at, press: Press::Panic, epoch });
+    stage.go(4 * 24);
+    assert_eq!(stage.fake.asked(), asked + 1);
 }
 
 #[test]
