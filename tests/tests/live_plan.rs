@@ -225,8 +225,8 @@ impl Performance {
         self.song += beats;
         if let Some((from, to)) = self.looped.filter(|(_, to)| self.song >= *to && self.song - beats < *to) {
             self.song -= to - from;
-            // Around a loop of broken beats the line starts anew.
-            if (to - from).fract() != 0.0 {
+            // Around a loop of broken grid steps the line starts anew.
+            if ((to - from) * 24.0).fract() != 0.0 {
                 self.steady = 0.0;
             }
         }

@@ -5,6 +5,7 @@
 
 use crate::bars::Bars;
 use crate::message::{Cut, GRID, Tick};
+use crate::pulse::{Moves, Pulse};
 use crate::units::{Beats, Bpm, Epoch, Meter};
 
 /// What a host says at the start of a block.
@@ -31,12 +32,15 @@ pub struct Clock {
     line: f64,
     song: f64,
     tempo: Bpm,
+    pulse: Pulse,
     meter: Meter,
     bars: Bars,
     playing: bool,
     epoch: Epoch,
     wrapped: bool,
     looped: Option<(f64, f64)>,
+    /// Song position at the start of the block.
+    began: f64,
     grid: f64, // number of the next grid point on the line
 }
 
@@ -57,53 +61,72 @@ impl Clock {
             line: 0.0,
             song: 0.0,
             tempo: Bpm(120.0),
+            pulse: Pulse::default(),
             meter: Meter::COMMON,
             bars: Bars::default(),
             playing: false,
             epoch: Epoch(0),
             wrapped: false,
             looped: None,
+            began: 0.0,
             grid: 0.0,
         }
     }
 
     /// The same music at another sample rate. Realtime: yes.
-    pub fn at_rate(self, rate: f64) -> Self {
+    pub fn at_rate(mut self, rate: f64) -> Self {
+        self.pulse.rest();
         Self { rate: if rate > 0.0 { rate } else { self.rate }, ..self }
     }
 
     /// Takes in what the host says; gives the reason of a new epoch, if one begins. `internal` is the tempo
-    /// where the host has none. Realtime: yes.
+    /// where the host has none and nothing else says it. Realtime: yes.
     pub fn begin(&mut self, host: &Host, internal: Bpm) -> Option<Cut> {
-        let tempo = host.tempo.filter(|tempo| tempo.is_finite() && (5.0..=2000.0).contains(tempo));
-        self.tempo = tempo.map_or(internal, Bpm);
+        let (playing, song) = self.listen(host, internal);
         self.meter =
             host.meter.filter(|meter| meter.numerator > 0 && meter.denominator > 0).unwrap_or(self.meter);
         self.looped = host.looped.filter(|(from, to)| from.is_finite() && to.is_finite() && to > from);
-        let song = host.song.filter(|song| song.is_finite() && song.abs() < 1e9 && host.playing);
-        let cut = match (song, host.playing == self.playing) {
+        let cut = match (song, playing == self.playing) {
             (song, false) => Some((song, Cut::Transport)),
-            (Some(song), true) if self.comes_round(song, host.looped) => {
-                self.wrapped = true;
-                let length = host.looped.map_or(0.0, |(from, to)| to - from);
-                if is_whole(length) {
-                    self.song -= length;
-                    self.drift(song);
-                }
-                (!is_whole(length)).then_some((Some(song), Cut::Seek))
-            }
-            (Some(song), true) if libm::fabs(song - self.song) > JUMP => Some((Some(song), Cut::Seek)),
-            (Some(song), true) => {
-                self.drift(song);
-                None
-            }
+            (Some(song), true) => self.go_on(song).map(|why| (Some(song), why)),
             (None, true) => None,
         };
-        self.playing = host.playing;
+        self.playing = playing;
         self.follow_bars(host, song, cut.is_some_and(|(_, why)| why == Cut::Transport), cut.is_some());
-        let (song, why) = cut?;
-        self.jump(song.unwrap_or(self.song));
-        Some(why)
+        if let Some((song, _)) = cut {
+            self.jump(song.unwrap_or(self.song));
+        }
+        self.began = self.song;
+        cut.map(|(_, why)| why)
+    }
+
+    /// Whether the host rolls and where, and how fast: as it says, or as its positions say.
+    fn listen(&mut self, host: &Host, internal: Bpm) -> (bool, Option<f64>) {
+        let song = host.song.filter(|song| song.is_finite() && song.abs() < 1e9 && host.playing);
+        let tempo = host.tempo.filter(|tempo| tempo.is_finite() && (5.0..=2000.0).contains(tempo));
+        let (None, Some(place)) = (tempo, song) else {
+            self.pulse.rest();
+            self.tempo = tempo.map_or(internal, Bpm);
+            return (host.playing, song);
+        };
+        let moves = self.pulse.hear(place, self.rate);
+        self.tempo = self.pulse.tempo().filter(|_| moves != Moves::Not).unwrap_or(internal);
+        (moves != Moves::Not, song.filter(|_| moves == Moves::On))
+    }
+
+    /// The host rolls on and is at `song`: as was expected, around its loop, or elsewhere.
+    fn go_on(&mut self, song: f64) -> Option<Cut> {
+        if let Some(length) = self.comes_round(song) {
+            self.wrapped = true;
+            if !is_on_grid(length) {
+                return Some(Cut::Seek);
+            }
+            self.song -= length;
+        } else if libm::fabs(song - self.song) > JUMP {
+            return Some(Cut::Seek);
+        }
+        self.drift(song);
+        None
     }
 
     fn follow_bars(&mut self, host: &Host, song: Option<f64>, started: bool, jumped: bool) {
@@ -117,11 +140,15 @@ impl Clock {
         self.bars.follow(song, host.bar, self.meter);
     }
 
-    /// Whether the host is back at the start of a loop, where it was expected behind its end. Around a loop of whole beats
-    /// the line runs on, and what is planned stays.
-    fn comes_round(&self, song: f64, looped: Option<(f64, f64)>) -> bool {
-        let length = looped.map(|(from, to)| to - from).filter(|length| *length > JUMP);
-        length.is_some_and(|length| libm::fabs(self.song - length - song) < 1.01 / HOST_TICKS)
+    /// The length of the loop at whose start the host is back, where it was expected behind its end: right there, or as
+    /// far after it as the block went beyond the end. Around a loop of whole grid steps the line runs on, and what is
+    /// planned stays.
+    fn comes_round(&self, song: f64) -> Option<f64> {
+        let (from, to) = self.looped?;
+        let length = to - from;
+        let near = libm::fmin(JUMP, length / 2.0);
+        let over = self.began < to && self.song > to - near && song > from - near;
+        (length > JUMP && over && libm::fabs(self.song - length - song) < near).then_some(length)
     }
 
     /// The loop that the song is in, from and to, if it is in one. Realtime: yes.
@@ -132,7 +159,7 @@ impl Clock {
 
     /// Whether the line runs on where the loop begins anew. Realtime: yes.
     pub fn goes_around(&self) -> bool {
-        self.looped.is_some_and(|(from, to)| is_whole(to - from))
+        self.looped.is_some_and(|(from, to)| is_on_grid(to - from))
     }
 
     /// Whether the song came round a loop since this was asked last. Realtime: yes.
@@ -172,6 +199,7 @@ impl Clock {
         let beats = f64::from(samples) * self.step();
         self.line += beats;
         self.song += beats;
+        self.pulse.advance(samples);
     }
 
     fn step(&self) -> f64 {
@@ -199,17 +227,18 @@ impl Clock {
     pub fn pass_grid(&mut self, offline: bool) -> Tick {
         let at = self.grid / f64::from(GRID);
         self.grid += 1.0;
-        Tick { at: Beats(at), song: Beats(self.song + at - self.line), ..self.tick(offline) }
+        let song = self.around(self.song + at - self.line);
+        Tick { at: Beats(at), song: Beats(song), ..self.tick(offline) }
     }
 
     /// Where the music stands now. Realtime: yes.
     pub fn tick(&self, offline: bool) -> Tick {
-        let into = self.bars.since(self.song, self.meter);
+        let song = self.around(self.song);
         Tick {
             at: Beats(self.line),
-            song: Beats(self.song),
-            bar: Beats(self.line - into),
-            wrap: self.wrap(),
+            song: Beats(song),
+            bar: Beats(plain(self.line - self.bars.since(song, self.meter))),
+            wrap: self.wrap(song),
             meter: self.meter,
             tempo: self.tempo,
             playing: self.playing,
@@ -218,10 +247,24 @@ impl Clock {
         }
     }
 
+    /// A song position of this block, around the loop where that ends within it: a host may say so only with its next block.
+    fn around(&self, song: f64) -> f64 {
+        match self.looped.filter(|_| self.playing && self.goes_around()) {
+            Some((from, to)) if (from..to).contains(&self.began) && song > to - 1e-6 => song - (to - from),
+            _ => song,
+        }
+    }
+
     /// Where on the line the loop wraps next, and how long it is.
-    fn wrap(&self) -> Option<(Beats, Beats)> {
-        let (from, to) = self.looped.filter(|(from, to)| (*from..*to).contains(&self.song))?;
-        Some((Beats(self.line + to - self.song), Beats(to - from)))
+    fn wrap(&self, song: f64) -> Option<(Beats, Beats)> {
+        let (from, to) = self.looped.filter(|(from, to)| (from - 1e-6..to - 1e-6).contains(&song))?;
+        Some((Beats(self.line + to - song), Beats(to - from)))
+    }
+
+    /// Where on the line the next beat of the song is, or this one. Realtime: yes.
+    pub fn next_beat(&self) -> Beats {
+        let song = self.around(self.song);
+        Beats(self.line + libm::fmax(libm::ceil(song - 1e-6) - song, 0.0))
     }
 
     /// Position on the line. Realtime: yes.
@@ -255,136 +298,14 @@ impl Clock {
     }
 }
 
-fn is_whole(length: f64) -> bool {
-    libm::fabs(length - libm::round(length)) < 1e-6
+/// Without the last bits, which depend on how the host cuts time into blocks: no answer may.
+fn plain(place: f64) -> f64 {
+    const PARTS: f64 = 1_048_576.0;
+    libm::round(place * PARTS) / PARTS
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn host(song: f64, tempo: f64) -> Host {
-        Host { playing: true, song: Some(song), tempo: Some(tempo), ..Host::default() }
-    }
-
-    /// Grid points passed, as (sample, 24ths of a beat), for blocks of `block` samples.
-    fn grid(block: u32, tempo: f64, rate: f64, samples: u32) -> std::vec::Vec<(u32, i64)> {
-        let mut clock = Clock::new(rate);
-        let mut passed = std::vec::Vec::new();
-        let mut now = 0;
-        while now < samples {
-            clock.begin(&host(f64::from(now) * tempo / 60.0 / rate, tempo), Bpm(120.0));
-            let mut left = block;
-            loop {
-                let next = clock.samples_to_grid();
-                if next >= left {
-                    clock.advance(left);
-                    now += left;
-                    break;
-                }
-                clock.advance(next);
-                now += next;
-                left -= next;
-                #[allow(clippy::cast_possible_truncation)]
-                passed.push((now, (clock.pass_grid(false).at.0 * 24.0).round() as i64));
-            }
-        }
-        passed.retain(|&(at, _)| at < samples);
-        passed
-    }
-
-    #[test]
-    fn grid_points_fall_on_the_same_samples_at_any_block_size() {
-        for (tempo, rate) in [(120.0, 48_000.0), (97.3, 44_100.0), (61.0, 96_000.0)] {
-            let whole = grid(4096, tempo, rate, 100_000);
-            assert!(whole.len() > 20);
-            for block in [1, 16, 333, 1000] {
-                assert_eq!(grid(block, tempo, rate, 100_000), whole, "block {block} at {tempo}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_seek_starts_an_epoch_and_the_line_goes_on_with_the_fraction_of_the_song() {
-        let mut clock = Clock::new(48_000.0);
-        assert_eq!(clock.begin(&host(7.25, 120.0), Bpm(120.0)), Some(Cut::Transport));
-        clock.advance(24_000);
-        let before = clock.line().0;
-        assert_eq!(clock.begin(&host(8.25, 120.0), Bpm(120.0)), None);
-        assert_eq!(clock.begin(&host(0.5, 120.0), Bpm(120.0)), Some(Cut::Seek));
-        assert!(clock.line().0 >= before && (clock.line().0.fract() - 0.5).abs() < 1e-9);
-        assert_eq!(clock.epoch(), Epoch(2));
-        assert!((clock.tick(false).bar.0 - (clock.line().0 - 0.5)).abs() < 1e-9);
-    }
-
-    #[test]
-    fn without_a_host_the_internal_tempo_serves() {
-        let mut clock = Clock::new(48_000.0);
-        assert_eq!(clock.begin(&Host::default(), Bpm(90.0)), None);
-        clock.advance(32_000);
-        assert!((clock.line().0 - 1.0).abs() < 1e-9);
-        assert_eq!(clock.begin(&Host { tempo: Some(f64::NAN), ..Host::default() }, Bpm(60.0)), None);
-        assert_eq!(clock.tempo(), Bpm(60.0));
-    }
-
-    #[test]
-    fn a_loop_of_whole_beats_goes_on_and_another_is_a_seek() {
-        for (to, cut) in [(4.0, None), (4.5, Some(Cut::Seek))] {
-            let mut clock = Clock::new(48_000.0);
-            clock.begin(&host(to - 1.0, 120.0), Bpm(120.0));
-            clock.advance(24_000);
-            let before = clock.line().0;
-            let wrap = Host { looped: Some((0.0, to)), ..host(0.0, 120.0) };
-            assert_eq!(clock.begin(&wrap, Bpm(120.0)), cut);
-            assert!(clock.take_wrap() && !clock.take_wrap(), "it came round, and that is told once");
-            assert_eq!(clock.song().0, 0.0);
-            assert!(cut.is_some() || clock.line().0 == before);
-        }
-    }
-
-    #[test]
-    fn bars_are_where_the_host_says() {
-        let mut clock = Clock::new(48_000.0);
-        let waltz = Meter { numerator: 3, denominator: 4 };
-        let told = |song, bar| Host { meter: Some(waltz), bar: Some(bar), ..host(song, 120.0) };
-        // After four bars of four: beat 17 is the second of a bar.
-        clock.begin(&told(17.0, 16.0), Bpm(120.0));
-        assert!((clock.tick(false).bar.0 - (clock.line().0 - 1.0)).abs() < 1e-9);
-        clock.advance(60_000);
-        assert!((clock.tick(false).bar.0 - (clock.line().0 - 0.5)).abs() < 1e-9, "the next bar began at 19");
-        clock.begin(&told(2.0, 0.0), Bpm(120.0));
-        assert!((clock.tick(false).bar.0 - (clock.line().0 - 2.0)).abs() < 1e-9);
-    }
-
-    #[test]
-    fn a_host_that_rounds_its_position_moves_no_note() {
-        let mut clock = Clock::new(48_000.0);
-        let per_block = 512.0 * 120.0 / 60.0 / 48_000.0;
-        clock.begin(&host(0.0, 120.0), Bpm(120.0));
-        for block in 1..2000_u32 {
-            clock.advance(512);
-            let song = f64::from(block) * per_block;
-            clock.begin(&host((song * 1920.0).floor() / 1920.0, 120.0), Bpm(120.0));
-            // Half a tick is the rounding's mean; what is left must be less than a sample.
-            let samples = (clock.song().0 - song) / per_block * 512.0;
-            assert!((-7.5..=0.5).contains(&samples), "{samples} samples at block {block}");
-        }
-        let before = clock.song().0;
-        clock.advance(512);
-        assert!((clock.song().0 - before - per_block).abs() < 1e-9);
-    }
-
-    #[test]
-    fn ramps_are_not_seeks() {
-        let mut clock = Clock::new(48_000.0);
-        let mut song = 0.0;
-        clock.begin(&host(song, 60.0), Bpm(120.0));
-        for block in 0..400_u32 {
-            let tempo = 60.0 + f64::from(block) * 0.5;
-            // The ramp inside the block: the host is ahead of a constant tempo.
-            song += 512.0 * (tempo + 0.25) / 60.0 / 48_000.0;
-            clock.advance(512);
-            assert_eq!(clock.begin(&host(song, tempo + 0.5), Bpm(120.0)), None);
-        }
-    }
+/// Whether grid points of the line stay those of the song around a loop of this length.
+fn is_on_grid(length: f64) -> bool {
+    let steps = length * f64::from(GRID);
+    libm::fabs(steps - libm::round(steps)) < 1e-5
 }

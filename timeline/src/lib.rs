@@ -14,6 +14,7 @@ mod bars;
 pub mod clock;
 pub mod event;
 pub mod message;
+mod pulse;
 pub mod schedule;
 pub mod sounding;
 pub mod units;

@@ -1,9 +1,9 @@
 //! What crosses the border between the audio thread and the worker: small, `Copy`, without a destructor.
 //!
 //! Positions are on the *line*: a count of quarter notes that follows the tempo, runs on when the host is
-//! stopped, and never goes back. A seek or a loop wrap starts a new epoch; the line then moves forward to
-//! the next point with the same fraction of a beat as the song position, so that grid points of the song
-//! are grid points of the line.
+//! stopped, and never goes back. A seek starts a new epoch; the line then moves forward to the next point with the
+//! same fraction of a beat as the song position, so that grid points of the song are grid points of the line. Around
+//! a loop of whole grid steps it runs on, and they still are; a loop of another length is a seek at its wrap.
 
 use crate::units::{Beats, Bpm, Channel, Epoch, Instrument, Key, Meter, Velocity};
 
@@ -77,7 +77,7 @@ pub enum ToWorker {
 /// Why an epoch began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// The host jumped: seek or loop wrap. Notes played before it stay in the history.
+    /// The host jumped: a seek, or the wrap of a loop that is not of whole grid steps. Notes played before it stay in the history.
     Seek,
     /// The transport started or stopped.
     Transport,

@@ -231,7 +231,7 @@ impl Audio {
         let begun = std::mem::take(&mut self.begun) || !self.sounding.is_empty();
         let wait = why == Cut::Yield && begun && self.params.yields() == Yield::NextBeat;
         let (at, epoch) = (self.clock.line(), self.clock.epoch());
-        let heard = if wait { Beats(at.0.ceil()) } else { at };
+        let heard = if wait { self.clock.next_beat() } else { at };
         if wait {
             self.schedule.cut_from(heard, epoch);
             self.sounding.end_by(heard);

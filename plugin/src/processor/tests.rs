@@ -342,8 +342,10 @@ fn rounds(to: f64, blocks: u32) -> Vec<(u32, u8)> {
 fn a_take_comes_round_with_a_loop_that_ends_within_a_block() {
     // A beat is 24,000 samples. What stands behind the loop's end is not heard. The first block is over when the take comes.
     assert_eq!(rounds(1.01, 130), [(12_000, 62), (24_240, 60), (36_000, 62), (48_240, 60), (60_000, 62)]);
-    // Around a loop that is not of whole beats it is the host that says so, with its next block.
-    assert_eq!(rounds(1.51, 110), [(12_000, 62), (76 * 480, 60), (48_000, 62)]);
+    // Half a beat more is of whole grid steps too.
+    assert_eq!(rounds(1.51, 110), [(12_000, 62), (36_240, 60), (48_000, 62)]);
+    // Around a loop that is not it is the host that says so, with its next block.
+    assert_eq!(rounds(1.52, 110), [(12_000, 62), (76 * 480, 60), (48_240, 62)]);
 }
 
 #[test]

@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use continuo_timeline::{
-    Beats, Bpm, Channel, Cut, Epoch, FromWorker, Key, Meter, Note, Quantise, Settings, Tick, ToWorker,
+    Beats, Bpm, Channel, Cut, Epoch, FromWorker, Key, Meter, Note, Press, Quantise, Settings, Tick, ToWorker,
     Velocity,
 };
 
 use super::{Memory, Worker};
-use crate::link::link;
+use crate::link::{AudioSide, link};
 use crate::view::{ModelState, View};
 
 fn memory(view: &Arc<View>) -> Memory {
@@ -177,4 +177,50 @@ fn an_answer_that_misses_its_place_waits_for_the_next() {
     let bar = answered_late(Quantise::Bar);
     assert!((bar[0].at.0 - 12.0).abs() < 1e-6 || (bar[0].at.0 - 16.0).abs() < 1e-6, "a bar line: {bar:?}");
     assert!(bar.windows(2).all(|pair| pair[0].at.0 <= pair[1].at.0), "{bar:?}");
+}
+
+#[test]
+fn what_the_line_jumps_over_was_not_heard() {
+    let view = Arc::new(View::default());
+    let (mut audio, side) = link();
+    let worker = Worker::start(side, memory(&view));
+    audio.send(ToWorker::Epoch { at: Beats(0.0), epoch: Epoch(1), why: Cut::Transport });
+    audio.send(ToWorker::Settings(settings()));
+    let wait = |audio: &mut AudioSide, ticks: u64, notes: &mut Vec<Note>| {
+        while audio.acked() < ticks {
+            std::thread::yield_now();
+        }
+        while let Some(message) = audio.receive() {
+            notes.extend(match message {
+                FromWorker::Planned { note, .. } => Some(note),
+                _ => None,
+            });
+        }
+    };
+    // An answer under way: the last tick is that at beat 8.
+    let mut planned = Vec::new();
+    for step in 0..=8 * 24_u32 {
+        let at = Beats(f64::from(step) / 24.0);
+        let (key, channel, epoch) = (Key(60 + (step / 12 % 5) as u8 * 2), Channel(0), Epoch(1));
+        if step < 96 && step % 12 == 0 {
+            audio.send(ToWorker::On { at, key, velocity: Velocity(90), channel, epoch });
+        }
+        if step < 96 && step % 12 == 10 {
+            audio.send(ToWorker::Off { at, key, channel, epoch });
+        }
+        audio.send(tick(step));
+        wait(&mut audio, u64::from(step + 1), &mut planned);
+    }
+    let over = |note: &Note| (8.05..8.9).contains(&note.at.0);
+    assert!(planned.iter().any(over) && planned.iter().any(|note| note.at.0 < 8.0), "{planned:?}");
+    // A seek takes the line to 8.9; then an answer to all that was heard.
+    let at = Beats(8.9);
+    audio.send(ToWorker::Epoch { at, epoch: Epoch(2), why: Cut::Seek });
+    audio.send(ToWorker::Press { at, press: Press::Answer, epoch: Epoch(2) });
+    audio.send(ToWorker::Tick(Tick { epoch: Epoch(2), offline: true, ..grid_point(9.0, 1.0, None) }));
+    wait(&mut audio, 194, &mut planned);
+    let heard = Arc::clone(&view.picture.lock().unwrap()).heard.clone();
+    assert!(heard.iter().any(|note| (5.0..8.0).contains(&note.at.0)), "{heard:?}");
+    assert!(!heard.iter().any(over), "{heard:?}");
+    drop((audio, worker));
 }

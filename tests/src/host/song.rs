@@ -26,6 +26,8 @@ pub struct Song {
     pub given: bool,
     /// What it leaves out.
     pub untold: Untold,
+    /// Whether a block ends where the loop does; else the host says with the next one that it came round.
+    pub cuts: bool,
 }
 
 /// What a host does not say of its transport.
@@ -63,6 +65,7 @@ impl Song {
             looped: None,
             given: true,
             untold: Untold::default(),
+            cuts: true,
         }
     }
 
@@ -96,7 +99,11 @@ impl Song {
             from = (at, *act, beats);
         }
         let (beats, wraps_in) = self.beats_after(from.1, from.2, (sample - from.0) as f64 / rate);
-        let wrap = sample.saturating_add(((wraps_in * rate).ceil() as u64).max(1));
+        let wrap = if self.cuts {
+            sample.saturating_add(((wraps_in * rate).ceil() as u64).max(1))
+        } else {
+            u64::MAX
+        };
         Stand { beats, tempo: self.tempo_at(beats).0, playing: from.1 != Act::Stop, until: until.min(wrap) }
     }
 

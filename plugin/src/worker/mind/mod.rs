@@ -20,8 +20,8 @@ use continuo_music::chord;
 use continuo_music::history::History;
 use continuo_music::phrase::Phrase;
 use continuo_timeline::{
-    Beats, Channel, Cut, Epoch, FromWorker, Instrument, Key, Mode, Note, Press, Settings, Tick, ToWorker,
-    Trigger, Velocity,
+    Beats, Channel, Cut, Epoch, FromWorker, GRID, Instrument, Key, Mode, Note, Press, Settings, Tick,
+    ToWorker, Trigger, Velocity,
 };
 
 use self::guessing::Guess;
@@ -260,9 +260,11 @@ impl Mind {
         self.holds = goes_on && (self.holds || self.asking.is_some());
         self.guess = None;
         self.along.plan_anew();
+        // Where the line jumped, what lies between was not heard.
+        let heard = if heard.0 > at.0 { heard } else { self.heard_until(at) };
         self.drop_backup(heard);
         if let Some(asking) = self.asking.take() {
-            if asking.question.start.0 > at.0 {
+            if asking.question.start.0 > heard.0 {
                 self.newest = self.before.take();
             } else if why != Cut::Again {
                 self.archive(&asking.notes, heard);
@@ -288,6 +290,16 @@ impl Mind {
         self.phrase.close();
         self.pressed = None;
         self.along = Along::default();
+    }
+
+    /// Where on the line the music came before an epoch began at `at`. Where the line jumped, what lies between was not heard:
+    /// it came to the last tick, or less than a step further.
+    fn heard_until(&self, at: Beats) -> Beats {
+        let step = 1.0 / f64::from(GRID);
+        match self.tick {
+            Some(tick) if at.0 > tick.at.0 + step + 1e-6 => Beats(tick.at.0 + step / 2.0),
+            _ => at,
+        }
     }
 
     fn archive(&mut self, notes: &[Note], until: Beats) {
