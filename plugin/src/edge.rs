@@ -201,9 +201,19 @@ impl<C: ProcessContext<Continuo>> Events for HostEvents<'_, C> {
             }
         };
         let event = match output {
-            Output::On { velocity, .. } => {
-                let velocity = f32::from(velocity.0) / 127.0;
-                NoteEvent::NoteOn { timing: frame, voice_id, channel, key, velocity }
+            Output::On { channel, key, velocity } => {
+                let ((channel, key), velocity) = (place(channel, key), f32::from(velocity.0) / 127.0);
+                NoteEvent::NoteOn { timing, voice_id, channel, key, velocity }
+            }
+            Output::Off { channel, key } => {
+                let (channel, key) = place(channel, key);
+                NoteEvent::NoteOff { timing, voice_id, channel, key, velocity: 0.0 }
+            }
+            Output::PedalUp { channel } => {
+                NoteEvent::MidiCC { timing, channel: channel.0 & 15, cc: 64, value: 0.0 }
+            }
+            Output::BendBack { channel } => {
+                NoteEvent::MidiPitchBend { timing, channel: channel.0 & 15, value: 0.5 }
             }
             Output::Off { .. } => NoteEvent::NoteOff { timing: frame, voice_id, channel, key, velocity: 0.0 },
         };

@@ -30,6 +30,10 @@ pub enum Output {
     On { key: Key, channel: Channel, velocity: Velocity },
     /// It ends.
     Off { key: Key, channel: Channel },
+    /// A pedal that was passed on comes up.
+    PedalUp { channel: Channel },
+    /// A pitch bend that was passed on goes back to the middle.
+    BendBack { channel: Channel },
 }
 
 /// The host's side of one block: events in time order, and where to put ours.

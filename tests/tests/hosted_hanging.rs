@@ -151,6 +151,9 @@ fn malformed_input_is_harmless() {
         input.push((4_000, [0xe0 | channel, 127, 127]));
     }
     input.extend((0..128u8).map(|key| (9_000, [0x83, key, 0])));
+    input.extend(
+        (0..16u8).flat_map(|channel| [(9_000, [0xb0 | channel, 64, 0]), (9_000, [0xe0 | channel, 0, 64])]),
+    );
     let out = plugin.play_raw(&input, &Song::steady(120.0), 6.0, 480);
     assert!(out.left.iter().chain(&out.right).all(|x| x.is_finite() && x.abs() <= 1.0));
     cut_everything(&mut plugin, out);

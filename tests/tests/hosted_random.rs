@@ -120,7 +120,9 @@ fn perform(seed: u64) -> (Recording, HashSet<(u64, u8)>) {
     // Everything is let go and switched off; then nothing may sound.
     plugin.turn("Mode", 0.0);
     plugin.turn("Source", 0.0);
-    let offs: Vec<Raw> = (0..3 * 128).map(|i| (100, [0x80 | (i / 128) as u8, (i % 128) as u8, 0])).collect();
+    let mut offs: Vec<Raw> =
+        (0..3 * 128).map(|i| (100, [0x80 | (i / 128) as u8, (i % 128) as u8, 0])).collect();
+    offs.extend((0..16_u8).flat_map(|n| [(101, [0xb0 | n, 64, 0]), (101, [0xe0 | n, 0, 64])]));
     add(&mut whole, plugin.play_raw(&offs, &Song::stopped(120.0), 1.0, block));
     (whole, struck)
 }

@@ -84,6 +84,7 @@ fn bends_and_expression_of_every_finger_go_through_as_they_came() {
         input.push((at + 61, [0xa0 | finger, 60 + finger, 50]));
         input.extend((0..20).map(|n| (at + 100 + n * 10, [0xe0 | finger, n as u8, 64])));
         input.push((at + 9_000, [0x80 | finger, 60 + finger, 0]));
+        input.push((at + 9_000, [0xe0 | finger, 0, 64]));
     }
     let out = plugin.play_raw(&input, &rolls(0.0, 9.0), 9.0, 512);
     let passed = |kind: u8| {

@@ -215,6 +215,7 @@ impl Performance {
                 self.sounding.push((channel, key));
             }
             Output::Off { key, channel } => self.sounding.retain(|one| *one != (channel, key)),
+            Output::PedalUp { .. } | Output::BendBack { .. } => {}
         }
     }
 

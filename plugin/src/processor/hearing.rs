@@ -9,6 +9,9 @@ use super::hands::Pressed;
 use crate::events::{Events, Input, Output};
 use crate::params::MidiOut;
 
+/// Number of the sustain pedal among controllers: one in a burst is none of the player's.
+const PEDAL: u8 = 64;
+
 impl Audio {
     /// The player does something.
     pub(super) fn hear(&mut self, input: Input, events: &mut impl Events, frame: u32) {
@@ -16,14 +19,14 @@ impl Audio {
         match input {
             Input::On { key, channel, velocity } => {
                 if self.is_control(key, channel, velocity, events, frame)
-                    || self.echoes.is_echo(key, channel, velocity, at)
+                    || self.echoes.is_echo(key, channel, Some(velocity), frame)
                 {
                     return;
                 }
                 self.struck(key, channel, velocity, events, frame);
             }
             Input::Off { key, channel } => {
-                if self.hands.key_up(channel, key) {
+                if self.hands.key_up(channel, key) || self.echoes.is_echo(key, channel, None, frame) {
                     return;
                 }
                 self.tell(ToWorker::Off { at, key, channel, epoch });
@@ -31,6 +34,7 @@ impl Audio {
             }
             Input::Controller { channel, number, value } => {
                 if self.hands.controller(channel, number, value) {
+                    self.release_learnt(channel, number, value, events);
                     return;
                 }
             }
@@ -40,6 +44,13 @@ impl Audio {
             Input::Other => {}
         }
         self.pass(input, events, frame);
+    }
+
+    /// A pedal that was passed on before it was learnt comes up for those who listen too.
+    fn release_learnt(&mut self, channel: Channel, number: u8, value: f32, events: &mut impl Events) {
+        if number == PEDAL && value < 0.5 && self.passed.pedal(channel, false, false) {
+            events.pass();
+        }
     }
 
     fn pedal(&mut self, channel: Channel, down: bool) {
@@ -59,10 +70,14 @@ impl Audio {
         self.let_go(channel, events, frame);
     }
 
-    /// What was passed on of a channel, or of all, ends note by note: many who listen know no other end.
+    /// What was passed on of a channel, or of all, ends note by note, for many who listen know no other end; then its pedal
+    /// and its bend.
     pub(super) fn let_go(&mut self, channel: Option<Channel>, events: &mut impl Events, frame: u32) {
         while let Some((channel, key)) = self.passed.pop(channel) {
             events.send(frame, Output::Off { key, channel });
+        }
+        while let Some(output) = self.passed.pop_control(channel) {
+            events.send(frame, output);
         }
     }
 
@@ -100,7 +115,8 @@ impl Audio {
         self.press_all(pressed, events, frame);
     }
 
-    /// Thru: what is played goes on as it came, but never an off without an on, or an on twice.
+    /// Thru: what is played goes on as it came, but never an off without an on, or an on twice. What went on ends also where
+    /// thru was closed meanwhile: notes, pedal and bend.
     fn pass(&mut self, input: Input, events: &mut impl Events, frame: u32) {
         let open = self.bypassed || self.params.passes() && self.params.sent() == MidiOut::All;
         match input {
@@ -114,13 +130,27 @@ impl Audio {
                 self.passed.on(channel, key);
                 events.pass();
             }
-            // Also when thru was closed meanwhile: its note must end.
             Input::Off { key, channel } => {
                 if self.passed.off(channel, key) {
                     events.pass();
                 }
             }
             Input::On { .. } => {}
+            Input::Pedal { channel, down } => {
+                if self.passed.pedal(channel, down, open) {
+                    events.pass();
+                }
+            }
+            Input::Controller { channel, number: PEDAL, value } => {
+                if self.passed.pedal(channel, value >= 0.5, open) {
+                    events.pass();
+                }
+            }
+            Input::Bend { channel, semitones } => {
+                if self.passed.bend(channel, semitones, open) {
+                    events.pass();
+                }
+            }
             _ if open => events.pass(),
             _ => {}
         }

@@ -147,6 +147,7 @@ impl Audio {
     pub fn process(&mut self, host: &Host, events: &mut impl Events, left: &mut [f32], right: &mut [f32]) {
         self.waited = Duration::ZERO;
         self.transport(host, events);
+        self.echoes.begin(u32::try_from(left.len().min(right.len())).unwrap_or(0));
         self.receive(events, 0);
         self.walk(events, left, right);
         self.finish(left, right);
@@ -189,13 +190,15 @@ impl Audio {
     /// The parameters as they stand now.
     fn follow(&mut self, events: &mut impl Events, frame: u32) {
         let bypass = self.params.bypassed();
-        let why = if bypass && !self.bypassed { Some(Cut::Silence) } else { self.silence };
-        self.silence = None;
-        if let Some(why) = why {
+        // The host stops or starts the plugin anew: who plays may let go of what it no longer hears.
+        if let Some(why) = self.silence.take() {
             self.hush(why, events, frame);
         }
         self.bypassed = bypass;
         let muted = self.params.muted();
+            self.let_go(None, events, frame);
+        } else if bypass && !self.bypassed {
+            self.hush(Cut::Silence, events, frame);
         if muted && !self.muted {
             self.end_all(events, frame);
         }

@@ -148,7 +148,7 @@ impl Audio {
         self.view.notes_out.fetch_add(1, Ordering::Relaxed);
         self.synth.note_on(note.instrument, key, note.velocity, answer_part(channel));
         if sent {
-            self.echoes.sent(key, channel, note.velocity, self.clock.line());
+            self.echoes.sent(key, channel, Some(note.velocity), frame);
             events.send(frame, Output::On { key, channel, velocity: note.velocity });
         }
     }
@@ -157,6 +157,7 @@ impl Audio {
     pub(super) fn note_off(&mut self, voice: Voice, events: &mut impl Events, frame: u32) {
         self.synth.note_off(answer_part(voice.channel), voice.key);
         if voice.sent {
+            self.echoes.sent(voice.key, voice.channel, None, frame);
             events.send(frame, Output::Off { key: voice.key, channel: voice.channel });
         }
     }

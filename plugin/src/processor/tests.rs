@@ -1,6 +1,8 @@
 //! The audio thread alone, with plans and takes of our own: the late rule, and what a control, a loop or a mode does to
 //! what sounds.
 
+mod passing;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -22,14 +24,21 @@ const BLOCK: usize = 480;
 struct Block {
     into: Vec<(u32, Input)>,
     out: Vec<(u32, Output)>,
+    /// What came in last, and what of it was passed on.
+    newest: Option<Input>,
+    passed: Vec<Input>,
 }
 
 impl Events for Block {
     fn next(&mut self) -> Option<(u32, Input)> {
-        (!self.into.is_empty()).then(|| self.into.remove(0))
+        let next = (!self.into.is_empty()).then(|| self.into.remove(0));
+        self.newest = next.map(|(_, input)| input);
+        next
     }
 
-    fn pass(&mut self) {}
+    fn pass(&mut self) {
+        self.passed.extend(self.newest);
+    }
 
     fn send(&mut self, frame: u32, output: Output) {
         self.out.push((frame, output));
@@ -47,6 +56,7 @@ struct Stage {
     rounds: u32,
     blocks: u32,
     out: Vec<(u32, Output)>,
+    passed: Vec<Input>,
     /// Loudest of each block, in 1/255.
     peaks: Vec<u8>,
 }
@@ -57,8 +67,9 @@ impl Stage {
         let view = Arc::new(View::default());
         let params = Arc::new(ContinuoParams::new(Arc::default(), Arc::default(), Arc::default()));
         let audio = Audio::new(Arc::clone(&params), Arc::clone(&view), side, RATE, false);
-        let (looped, out, peaks) = (None, Vec::new(), Vec::new());
-        let mut stage = Self { audio, worker, view, params, looped, rounds: 0, blocks: 0, out, peaks };
+        let (looped, out, passed, peaks) = (None, Vec::new(), Vec::new(), Vec::new());
+        let mut stage =
+            Self { audio, worker, view, params, looped, rounds: 0, blocks: 0, out, passed, peaks };
         stage.play(1, &[]);
         stage
     }
@@ -118,11 +129,12 @@ impl Stage {
                 looped: self.looped,
                 ..Host::default()
             };
-            let mut block = Block { into: std::mem::take(&mut into), out: Vec::new() };
+            let mut block = Block { into: std::mem::take(&mut into), ..Block::default() };
             let (mut left, mut right) = ([0.0; BLOCK], [0.0; BLOCK]);
             self.audio.process(&host, &mut block, &mut left, &mut right);
             let start = self.blocks * BLOCK as u32;
             self.out.extend(block.out.iter().map(|(frame, output)| (start + frame, *output)));
+            self.passed.extend(block.passed);
             self.peaks.push(self.view.peak.load(Ordering::Relaxed));
             self.blocks += 1;
         }
@@ -149,7 +161,7 @@ impl Stage {
     fn ons(&self) -> Vec<u8> {
         let on = |(_, output): &(u32, Output)| match output {
             Output::On { key, .. } => Some(key.0),
-            Output::Off { .. } => None,
+            _ => None,
         };
         self.out.iter().filter_map(on).collect()
     }
@@ -333,7 +345,7 @@ fn rounds(to: f64, blocks: u32) -> Vec<(u32, u8)> {
     stage.play(blocks, &[]);
     let on = |(at, output): &(u32, Output)| match output {
         Output::On { key, .. } => Some((*at, key.0)),
-        Output::Off { .. } => None,
+        _ => None,
     };
     stage.out.iter().filter_map(on).collect()
 }

@@ -17,7 +17,8 @@ pub struct Pitched {
     pub velocity: u8,
 }
 
-/// Pairs ons with offs. An error says which note hangs, which off belongs to none, or what is out of order.
+/// Pairs ons with offs. An error says which note hangs, which off belongs to none, or what is out of order; also which pedal
+/// stays down at the end, or which bend is not in the middle.
 pub fn paired(recording: &Recording) -> Result<Vec<Pitched>, String> {
     let mut open: Vec<Pitched> = Vec::new();
     let mut notes = Vec::new();
@@ -43,9 +44,36 @@ pub fn paired(recording: &Recording) -> Result<Vec<Pitched>, String> {
             _ => {}
         }
     }
+    at_rest(recording)?;
     if let Some(hanging) = open.first() {
         return Err(format!("key {} struck at {} hangs", hanging.key, hanging.at));
     }
     notes.sort_by_key(|n| (n.at, n.channel, n.key));
     Ok(notes)
+}
+
+/// Whether every pedal that went down came up, and every bend went back.
+fn at_rest(recording: &Recording) -> Result<(), String> {
+    let (mut pedals, mut bends) = ([0_u8; 16], [(0_u8, 64_u8); 16]);
+    for (_, sound) in &recording.events {
+        match *sound {
+            Sound::Midi([status, 64, value]) if status & 0xf0 == 0xb0 => {
+                pedals[usize::from(status & 15)] = value;
+            }
+            Sound::Midi([status, low, high]) if status & 0xf0 == 0xe0 => {
+                bends[usize::from(status & 15)] = (low, high);
+            }
+            _ => {}
+        }
+    }
+    for (channel, (pedal, bend)) in pedals.into_iter().zip(bends).enumerate() {
+        if pedal >= 64 {
+            return Err(format!("the pedal of channel {channel} stays down"));
+        }
+        // Half of 14 bits is between two values.
+        if !matches!(bend, (0, 64) | (127, 63)) {
+            return Err(format!("the bend of channel {channel} stays at {bend:?}"));
+        }
+    }
+    Ok(())
 }
