@@ -174,6 +174,8 @@ impl Learnt {
 
     /// Takes in the text of a project. What is newer is kept as it is; what is damaged teaches nothing.
     pub fn load(&self, text: &str) {
+        // Counted before and after: the audio thread may look in the middle of it.
+        self.generation.fetch_add(1, Ordering::Release);
         self.forget_all();
         Target::ALL.iter().for_each(|&target| self.let_go(target));
         let saved = serde_json::from_str::<Saved>(text);

@@ -118,3 +118,32 @@ fn instances_live_side_by_side() {
         assert!(out.peak(0..9_600) > 0.001);
     }
 }
+
+#[test]
+fn a_state_that_comes_while_playing_turns_no_learning_on_and_presses_nothing() {
+    let mut first = plugin();
+    first.activate(48_000.0, 512);
+    // Waits for a control; "Answer now" stayed down.
+    first.turn("Learn", 5.0);
+    first.turn("Answer now", 1.0);
+    first.play(&[], &Song::stopped(120.0), 0.1, 512);
+    let state = first.save();
+    let mut second = plugin();
+    second.offline();
+    second.activate(48_000.0, 512);
+    second.turn("Trigger", 5.0);
+    let score = parse(PHRASE);
+    second.play(&score, &Song::steady(120.0), 4.0, 512);
+    assert!(second.load(&state));
+    second.turn("Trigger", 5.0);
+    let out = second.play(&parse("C4@0 E4@1"), &Song::steady(120.0), 6.0, 512);
+    let ons = out.events.iter().filter(|(_, event)| matches!(event, Sound::On { .. })).count();
+    assert_eq!(ons, 2, "both keys are music, and nobody asked for an answer: {:?}", out.events);
+    // A button that is down when the plugin is made anew was pressed before.
+    second.deactivate();
+    second.offline();
+    second.activate(48_000.0, 512);
+    let out = second.play(&score, &Song::steady(120.0), 6.0, 512);
+    let ons = out.events.iter().filter(|(_, event)| matches!(event, Sound::On { .. })).count();
+    assert_eq!(ons, score.len(), "nobody asked for an answer: {:?}", out.events);
+}

@@ -22,6 +22,8 @@ pub struct Hands {
     /// Where the parameters stood for the host when last looked at.
     seen: [f32; Target::ALL.len()],
     generation: Option<u32>,
+    /// How often a state was loaded when "Learn" was last looked at, and how it stood.
+    loads: u32,
     learn: i32,
     /// Learnt keys that are down: their ends are not music either.
     down: Passed,
@@ -37,19 +39,21 @@ impl Hands {
     pub fn new(params: Arc<ContinuoParams>) -> Self {
         let learn = params.learn.value();
         Self {
-            params,
             seen: [0.0; Target::ALL.len()],
             generation: None,
+            loads: params.learnt.0.generation(),
             learn,
             down: Passed::default(),
             high: [false; ROOM],
             waiting: [None; BURST],
             count: 0,
+            params,
         }
     }
 
-    /// Once a block: what the host or the window moved counts again. Realtime: yes.
-    pub fn follow(&mut self) {
+    /// Once a block: what the host or the window moved counts again. Whether a state was loaded since: what it turned nobody
+    /// turned now. Realtime: yes.
+    pub fn follow(&mut self) -> bool {
         let learnt = &self.params.learnt.0;
         let generation = Some(learnt.generation());
         let loaded = generation != self.generation;
@@ -65,13 +69,16 @@ impl Hands {
                 learnt.let_go(target);
             }
         }
-        self.follow_learn();
+        let loads = learnt.generation();
+        let loaded = std::mem::replace(&mut self.loads, loads) != loads;
+        self.follow_learn(loaded);
+        loaded
     }
 
-    /// The parameter "Learn" was turned.
-    fn follow_learn(&mut self) {
+    /// The parameter "Learn" was turned, by a state that was loaded or by somebody.
+    fn follow_learn(&mut self, loaded: bool) {
         let learn = self.params.learn.value();
-        if std::mem::replace(&mut self.learn, learn) == learn {
+        if std::mem::replace(&mut self.learn, learn) == learn || loaded {
             return;
         }
         let learnt = &self.params.learnt.0;

@@ -91,6 +91,8 @@ impl Audio {
     ) -> Self {
         Self {
             hands: Hands::new(Arc::clone(&params)),
+            // One that is down by now was pressed before.
+            buttons: params.buttons(),
             internal: params.internal_tempo(),
             params,
             view,
@@ -104,7 +106,6 @@ impl Audio {
             ticks: 0,
             settings: None,
             told: false,
-            buttons: Pressed::default(),
             answer_until: None,
             begun: false,
             struck: None,
@@ -146,8 +147,8 @@ impl Audio {
     /// One block. `left` and `right` have the same length. Realtime: yes.
     pub fn process(&mut self, host: &Host, events: &mut impl Events, left: &mut [f32], right: &mut [f32]) {
         self.waited = Duration::ZERO;
-        self.transport(host, events);
         self.echoes.begin(u32::try_from(left.len().min(right.len())).unwrap_or(0));
+        self.transport(host, events);
         self.receive(events, 0);
         self.walk(events, left, right);
         self.finish(left, right);
@@ -164,7 +165,9 @@ impl Audio {
             self.new_epoch(why, events, 0);
         }
         self.turn_take(came_round, host);
-        self.hands.follow();
+        if self.hands.follow() {
+            self.buttons = self.params.buttons();
+        }
         if self.ticks == 0 {
             self.tell(ToWorker::Epoch {
                 at: self.clock.line(),
@@ -193,12 +196,12 @@ impl Audio {
         // The host stops or starts the plugin anew: who plays may let go of what it no longer hears.
         if let Some(why) = self.silence.take() {
             self.hush(why, events, frame);
-        }
-        self.bypassed = bypass;
-        let muted = self.params.muted();
             self.let_go(None, events, frame);
         } else if bypass && !self.bypassed {
             self.hush(Cut::Silence, events, frame);
+        }
+        self.bypassed = bypass;
+        let muted = self.params.muted();
         if muted && !self.muted {
             self.end_all(events, frame);
         }
