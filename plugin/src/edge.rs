@@ -14,6 +14,7 @@ use crate::learnt::{Control, Learnt};
 use crate::link::link;
 use crate::params::ContinuoParams;
 use crate::partner::PartnerStore;
+use crate::pieces::Pieces;
 use crate::processor::{Audio, Left};
 use crate::state::TakeStore;
 use crate::view::View;
@@ -30,6 +31,7 @@ pub struct Continuo {
     partner: Arc<PartnerStore>,
     // In this order: the audio half goes first, and the worker sees it and ends.
     audio: Option<Audio>,
+    pieces: Pieces,
     worker: Option<Worker>,
     /// What sounds in the host while the plugin is not active.
     left: Option<Left>,
@@ -48,6 +50,7 @@ impl Default for Continuo {
             partner,
             view: Arc::default(),
             audio: None,
+            pieces: Pieces::default(),
             worker: None,
             left: None,
             memory: None,
@@ -67,6 +70,9 @@ impl Plugin for Continuo {
     const MIDI_OUTPUT: MidiConfig = MidiConfig::MidiCCs;
     // Ardour sends every controller once when a session is loaded.
     const INPUT_EVENT_CAPACITY: usize = 8192;
+    // Parameters move at their sample, so that a render is the same at any block size. See `pieces` for what the framework
+    // makes of positions then.
+    const SAMPLE_ACCURATE_AUTOMATION: bool = true;
 
     type Editor = nice_plug_egui::EguiEditor<editor::App>;
     type SysExMessage = ();
@@ -90,6 +96,7 @@ impl Plugin for Continuo {
         let (audio, worker) = link();
         let offline = config.process_mode == ProcessMode::Offline;
         let rate = f64::from(config.sample_rate);
+        self.pieces = Pieces::new(rate, config.max_buffer_size);
         let mut audio = Audio::new(self.params.clone(), self.view.clone(), audio, rate, offline);
         let remembered = self
             .memory
@@ -121,6 +128,7 @@ impl Plugin for Continuo {
         let Some(audio) = &mut self.audio else { return ProcessStatus::Normal };
         let host = host(context.transport());
         if let [left, right, ..] = buffer.as_slice() {
+            let host = self.pieces.follow(host, left);
             let mut events =
                 HostEvents { context, learnt: &self.params.learnt.0, newest: None, burst: (u32::MAX, 0) };
             audio.process(&host, &mut events, left, right);
@@ -194,12 +202,9 @@ impl<C: ProcessContext<Continuo>> Events for HostEvents<'_, C> {
     }
 
     fn send(&mut self, frame: u32, output: Output) {
-        let voice_id = VoiceID::Wildcard;
-        let (channel, key) = match output {
-            Output::On { channel, key, .. } | Output::Off { channel, key } => {
-                (HostChannel::Number(channel.0 & 15), HostKey::Number(key.0 & 127))
-            }
-        };
+        let (timing, voice_id) = (frame, VoiceID::Wildcard);
+        let place =
+            |channel: Channel, key: Key| (HostChannel::Number(channel.0 & 15), HostKey::Number(key.0 & 127));
         let event = match output {
             Output::On { channel, key, velocity } => {
                 let ((channel, key), velocity) = (place(channel, key), f32::from(velocity.0) / 127.0);
@@ -215,7 +220,6 @@ impl<C: ProcessContext<Continuo>> Events for HostEvents<'_, C> {
             Output::BendBack { channel } => {
                 NoteEvent::MidiPitchBend { timing, channel: channel.0 & 15, value: 0.5 }
             }
-            Output::Off { .. } => NoteEvent::NoteOff { timing: frame, voice_id, channel, key, velocity: 0.0 },
         };
         let _ = self.context.try_send_event(event);
     }

@@ -18,6 +18,7 @@ pub mod params;
 pub mod partner;
 mod parts;
 pub mod passed;
+mod pieces;
 pub mod places;
 pub mod presets;
 pub mod processor;

@@ -96,9 +96,25 @@ impl Hosted {
             for (id, value) in self.turned.drain(..) {
                 stage.events_in.push(&ParamValueEvent::new(0, id, Pckn::match_all(), value));
             }
+            let turns = self.later.len();
+            self.later.retain(|&(sample, id, value)| {
+                let due = sample < at + frames;
+                if due {
+                    stage.events_in.push(&ParamValueEvent::new(
+                        (sample - at) as u32,
+                        id,
+                        Pckn::match_all(),
+                        value,
+                    ));
+                }
+                !due
+            });
             while next < input.len() && input[next].0 < at + frames {
                 stage.push((input[next].0 - at) as u32, input[next].1);
                 next += 1;
+            }
+            if self.later.len() < turns {
+                stage.events_in.sort();
             }
             let transport = song.given.then(|| transport(song, stand));
             let processor = self.processor.as_mut().expect("active").as_started_mut().expect("started");

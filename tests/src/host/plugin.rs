@@ -91,6 +91,8 @@ pub struct Hosted {
     pub(super) steady: u64,
     /// Parameter changes for the next block.
     pub(super) turned: Vec<(ClapId, f64)>,
+    /// The same for samples of the next performance.
+    pub(super) later: Vec<(u64, ClapId, f64)>,
     /// Called on the audio thread with `true` right before each `process()` and with `false` right after.
     pub watch: fn(bool),
     /// Called on the audio thread with each event that came out, after its block.
@@ -120,6 +122,7 @@ impl Hosted {
             config: (48_000.0, 512),
             steady: 0,
             turned: Vec::new(),
+            later: Vec::new(),
             watch: |_| {},
             heard: |_| {},
         }
@@ -160,6 +163,12 @@ impl Hosted {
     pub fn turn(&mut self, name: &str, value: f64) {
         let id = self.param(name).id;
         self.turned.push((id, value));
+    }
+
+    /// The same at a sample of the next performance.
+    pub fn turn_at(&mut self, name: &str, value: f64, sample: u64) {
+        let id = self.param(name).id;
+        self.later.push((sample, id, value));
     }
 
     /// The parameter called `name`, without regard to case.
