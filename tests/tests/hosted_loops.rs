@@ -1,8 +1,8 @@
-//! Loops of any length, and hosts that come round in the middle of a block.
+//! Loops of any length, hosts that come round in the middle of a block, and one that tells no tempo.
 
 mod linked;
 
-use continuo_tests::host::{Act, Hosted, Pitched, Song, paired, parse};
+use continuo_tests::host::{Act, Hosted, Pitched, Song, Untold, paired, parse};
 
 const RATE: f64 = 48_000.0;
 
@@ -62,4 +62,14 @@ fn a_loop_comes_round_within_a_block_while_the_tempo_changes() {
     // A round lasts 2.21 s. The answer of four bars goes on around it.
     let span = notes.last().expect("an answer").at - notes[0].at;
     assert!(span as f64 > 1.5 * 2.21 * RATE, "it breaks off at the wrap: {notes:?}");
+}
+
+#[test]
+fn a_host_that_tells_no_tempo_is_answered_on_its_own_bar_line() {
+    // Half as fast as the internal tempo: the phrase ends within the first bar, which lasts four seconds.
+    let song = Song { untold: Untold { tempo: true, ..Untold::default() }, ..Song::steady(60.0) };
+    for block in [64, 512, 4096] {
+        let notes = generated(&[("Trigger", 1.0)], &song, PHRASE, 12.0, block);
+        assert_eq!(notes.first().map(|note| note.at), Some(192_000), "blocks of {block}: {notes:?}");
+    }
 }

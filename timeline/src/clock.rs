@@ -46,6 +46,8 @@ pub struct Clock {
 
 /// A song position this many beats away from the expected one is a jump; tempo ramps stay below.
 const JUMP: f64 = 0.05;
+/// No host is slower.
+const SLOWEST: Bpm = Bpm(5.0);
 /// Some hosts (Ardour) count song positions in whole 1920ths of a beat.
 const HOST_TICKS: f64 = 1920.0;
 /// Share of a difference within a host's tick that is made good each block.
@@ -75,20 +77,20 @@ impl Clock {
 
     /// The same music at another sample rate. Realtime: yes.
     pub fn at_rate(mut self, rate: f64) -> Self {
-        self.pulse.rest();
+        self.pulse.rest(None);
         Self { rate: if rate > 0.0 { rate } else { self.rate }, ..self }
     }
 
     /// Takes in what the host says; gives the reason of a new epoch, if one begins. `internal` is the tempo
     /// where the host has none and nothing else says it. Realtime: yes.
     pub fn begin(&mut self, host: &Host, internal: Bpm) -> Option<Cut> {
-        let (playing, song) = self.listen(host, internal);
+        let (playing, song, found) = self.listen(host, internal);
         self.meter =
             host.meter.filter(|meter| meter.numerator > 0 && meter.denominator > 0).unwrap_or(self.meter);
         self.looped = host.looped.filter(|(from, to)| from.is_finite() && to.is_finite() && to > from);
         let cut = match (song, playing == self.playing) {
             (song, false) => Some((song, Cut::Transport)),
-            (Some(song), true) => self.go_on(song).map(|why| (Some(song), why)),
+            (Some(song), true) => self.go_on(song, found).map(|why| (Some(song), why)),
             (None, true) => None,
         };
         self.playing = playing;
@@ -100,29 +102,35 @@ impl Clock {
         cut.map(|(_, why)| why)
     }
 
-    /// Whether the host rolls and where, and how fast: as it says, or as its positions say.
-    fn listen(&mut self, host: &Host, internal: Bpm) -> (bool, Option<f64>) {
+    /// Whether the host rolls and where, and how fast: as it says, or as its positions say; and whether these say so for the first
+    /// time. Until then the line hardly moves: it may be put forward, and not back.
+    fn listen(&mut self, host: &Host, internal: Bpm) -> (bool, Option<f64>, bool) {
         let song = host.song.filter(|song| song.is_finite() && song.abs() < 1e9 && host.playing);
-        let tempo = host.tempo.filter(|tempo| tempo.is_finite() && (5.0..=2000.0).contains(tempo));
+        let tempo = host.tempo.filter(|tempo| tempo.is_finite() && (SLOWEST.0..=2000.0).contains(tempo));
         let (None, Some(place)) = (tempo, song) else {
-            self.pulse.rest();
+            self.pulse.rest(tempo.map(Bpm));
             self.tempo = tempo.map_or(internal, Bpm);
-            return (host.playing, song);
+            return (host.playing, song, false);
         };
+        let known = self.pulse.tempo().is_some();
         let moves = self.pulse.hear(place, self.rate);
-        self.tempo = self.pulse.tempo().filter(|_| moves != Moves::Not).unwrap_or(internal);
-        (moves != Moves::Not, song.filter(|_| moves == Moves::On))
+        self.tempo = match moves {
+            Moves::Not => internal,
+            _ => self.pulse.tempo().unwrap_or(SLOWEST),
+        };
+        let found = !known && self.pulse.tempo().is_some();
+        (moves != Moves::Not, song.filter(|_| moves == Moves::On), found)
     }
 
-    /// The host rolls on and is at `song`: as was expected, around its loop, or elsewhere.
-    fn go_on(&mut self, song: f64) -> Option<Cut> {
+    /// The host rolls on and is at `song`: as was expected, around its loop, or elsewhere; ahead, where its tempo was just found.
+    fn go_on(&mut self, song: f64, found: bool) -> Option<Cut> {
         if let Some(length) = self.comes_round(song) {
             self.wrapped = true;
             if !is_on_grid(length) {
                 return Some(Cut::Seek);
             }
             self.song -= length;
-        } else if libm::fabs(song - self.song) > JUMP {
+        } else if libm::fabs(song - self.song) > JUMP && !(found && song > self.song) {
             return Some(Cut::Seek);
         }
         self.drift(song);

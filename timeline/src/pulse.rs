@@ -34,7 +34,8 @@ const FACTOR: f64 = 2.0;
 
 impl Pulse {
     /// The host says its tempo, or does not say where it is. Realtime: yes.
-    pub fn rest(&mut self) {
+    pub fn rest(&mut self, told: Option<Bpm>) {
+        self.tempo = told.or(self.tempo);
         (self.last, self.since, self.stretches) = (None, 0.0, [(0.0, 0.0); 2]);
     }
 
@@ -43,7 +44,7 @@ impl Pulse {
         self.since += f64::from(samples);
     }
 
-    /// The tempo, once two positions are known. Realtime: yes.
+    /// The tempo, once one was told or two positions are known. Realtime: yes.
     pub fn tempo(&self) -> Option<Bpm> {
         self.tempo
     }

@@ -132,8 +132,7 @@ fn a_host_that_tells_no_tempo_is_followed_by_its_positions() {
             assert!(number == 0 || (clock.tempo().0 - tempo).abs() < 1e-6, "{:?}", clock.tempo());
             clock.advance(block);
         }
-        // How fast it is shows with its second block, which may be elsewhere than was thought.
-        assert!(cuts.iter().all(|(number, _)| *number < 2), "blocks of {block} at {tempo}: {cuts:?}");
+        assert_eq!(cuts, [(0, Cut::Transport)], "blocks of {block} at {tempo}");
     }
 }
 
@@ -195,4 +194,14 @@ fn ramps_are_not_seeks() {
         clock.advance(512);
         assert_eq!(clock.begin(&host(song, tempo + 0.5), Bpm(120.0)), None);
     }
+}
+
+#[test]
+fn a_tempo_that_is_not_told_for_a_block_stays() {
+    let mut clock = Clock::new(48_000.0);
+    clock.begin(&host(0.0, 90.0), Bpm(120.0));
+    clock.advance(4_000);
+    let untold = Host { tempo: Some(f64::NAN), ..host(0.125, 0.0) };
+    assert_eq!(clock.begin(&untold, Bpm(120.0)), None);
+    assert_eq!(clock.tempo(), Bpm(90.0));
 }
