@@ -11,6 +11,7 @@ use continuo_timeline::{
 
 use super::{Memory, Worker};
 use crate::link::{AudioSide, link};
+use crate::state::TakeStore;
 use crate::view::{ModelState, View};
 
 fn memory(view: &Arc<View>) -> Memory {
@@ -72,16 +73,17 @@ fn played(stride: u64) -> (Vec<Note>, f64) {
     played_by(memory(&Arc::default()), stride, &[])
 }
 
-/// The same by a worker of our own, after some messages.
-fn played_by(memory: Memory, stride: u64, before: &[ToWorker]) -> (Vec<Note>, f64) {
+/// The same by a worker of our own, with more messages before some steps.
+fn played_by(memory: Memory, stride: u64, more: &[(u32, ToWorker)]) -> (Vec<Note>, f64) {
     let (mut audio, side) = link();
     let worker = Worker::start(side, memory);
     audio.send(ToWorker::Epoch { at: Beats(0.0), heard: Beats(0.0), epoch: Epoch(1), why: Cut::Transport });
     audio.send(ToWorker::Settings(settings()));
-    before.iter().for_each(|message| assert!(audio.send(*message)));
     let (mut notes, mut end) = (Vec::new(), 0.0);
     for step in 0..16 * 24_u32 {
         let at = Beats(f64::from(step) / 24.0);
+        let now = more.iter().filter(|(when, _)| *when == step);
+        now.for_each(|(_, message)| assert!(audio.send(*message)));
         let (key, channel, epoch) =
             (Key([60, 64, 67, 72, 71, 67, 64, 62][step as usize / 12 % 8]), Channel(0), Epoch(1));
         if step < 96 && step % 12 == 0 {
@@ -128,9 +130,26 @@ fn a_phrase_is_answered_in_its_place_whenever_the_ring_is_drained() {
 }
 
 #[test]
+fn what_is_kept_while_it_comes_is_kept_whole() {
+    let kept = |step: u32| {
+        let takes = Arc::new(TakeStore::default());
+        let memory = Memory::new(Arc::default(), Arc::clone(&takes), Arc::default());
+        let press =
+            ToWorker::Press { at: Beats(f64::from(step) / 24.0), press: Press::Keep, epoch: Epoch(1) };
+        let (notes, _) = played_by(memory, 1, &[(step, press)]);
+        (notes, takes.takes().remove(0))
+    };
+    // The answer begins at beat 6 and lasts ten; a beat of it is there ahead.
+    let (notes, early) = kept(8 * 24);
+    assert_eq!(early.notes.len(), notes.len());
+    assert_eq!((early.context.len(), early.asked.as_ref().unwrap().bars), (16, 2));
+    assert_eq!(kept(15 * 24).1, early);
+}
+
+#[test]
 fn a_defect_is_survived() {
     let view = Arc::new(View::default());
-    let (notes, _) = played_by(memory(&view), 1, &[ToWorker::Late { at: Beats(f64::NAN) }]);
+    let (notes, _) = played_by(memory(&view), 1, &[(0, ToWorker::Late { at: Beats(f64::NAN) })]);
     assert!(notes.len() >= 4, "{notes:?}");
     assert_eq!(view.defects.load(Ordering::Relaxed), 1);
     assert!(matches!(view.picture.lock().unwrap().model, ModelState::Ready(_)), "the model outlives it");
@@ -184,7 +203,7 @@ fn what_the_line_jumps_over_was_not_heard() {
     let view = Arc::new(View::default());
     let (mut audio, side) = link();
     let worker = Worker::start(side, memory(&view));
-    audio.send(ToWorker::Epoch { at: Beats(0.0), epoch: Epoch(1), why: Cut::Transport });
+    audio.send(ToWorker::Epoch { at: Beats(0.0), heard: Beats(0.0), epoch: Epoch(1), why: Cut::Transport });
     audio.send(ToWorker::Settings(settings()));
     let wait = |audio: &mut AudioSide, ticks: u64, notes: &mut Vec<Note>| {
         while audio.acked() < ticks {
@@ -215,7 +234,7 @@ fn what_the_line_jumps_over_was_not_heard() {
     assert!(planned.iter().any(over) && planned.iter().any(|note| note.at.0 < 8.0), "{planned:?}");
     // A seek takes the line to 8.9; then an answer to all that was heard.
     let at = Beats(8.9);
-    audio.send(ToWorker::Epoch { at, epoch: Epoch(2), why: Cut::Seek });
+    audio.send(ToWorker::Epoch { at, heard: at, epoch: Epoch(2), why: Cut::Seek });
     audio.send(ToWorker::Press { at, press: Press::Answer, epoch: Epoch(2) });
     audio.send(ToWorker::Tick(Tick { epoch: Epoch(2), offline: true, ..grid_point(9.0, 1.0, None) }));
     wait(&mut audio, 194, &mut planned);

@@ -1,10 +1,11 @@
 //! What the worker thinks: every decision is taken at a tick, from stamped messages alone.
 //!
 //! - [`deciding`] when and what is answered, [`around`] the take that is played around, [`planning`] the plan and its backup
-//! - [`guessing`] answers that somebody may ask for
+//! - [`guessing`] answers that somebody may ask for, [`cutting`] what ends them and what of them was heard
 //! - [`keeping`] takes, imported files and the journal, [`service`] what becomes of an answer whose service is gone
 
 mod around;
+mod cutting;
 mod deciding;
 mod guessing;
 mod keeping;
@@ -20,8 +21,8 @@ use continuo_music::chord;
 use continuo_music::history::History;
 use continuo_music::phrase::Phrase;
 use continuo_timeline::{
-    Beats, Channel, Cut, Epoch, FromWorker, GRID, Instrument, Key, Mode, Note, Press, Settings, Tick,
-    ToWorker, Trigger, Velocity,
+    Beats, Channel, Epoch, FromWorker, Instrument, Key, Mode, Note, Press, Settings, Tick, ToWorker, Trigger,
+    Velocity,
 };
 
 use self::guessing::Guess;
@@ -248,68 +249,6 @@ impl Mind {
 
     fn instrument(&self) -> Instrument {
         self.settings.map_or(Instrument(0), |settings| settings.player)
-    }
-
-    /// An epoch ends: what of the answer is heard until `heard` belongs to the history, the rest is void.
-    fn cut(&mut self, at: Beats, heard: Beats, why: Cut) {
-        if why == Cut::Transport && std::mem::take(&mut self.rolls) {
-            self.stop();
-        }
-        let holds = self.settings.is_some_and(|settings| settings.mode == Mode::Hold);
-        let goes_on = holds && why == Cut::Seek && self.phrase.began().is_none();
-        self.holds = goes_on && (self.holds || self.asking.is_some());
-        self.guess = None;
-        self.along.plan_anew();
-        // Where the line jumped, what lies between was not heard.
-        let heard = if heard.0 > at.0 { heard } else { self.heard_until(at) };
-        self.drop_backup(heard);
-        if let Some(asking) = self.asking.take() {
-            if asking.question.start.0 > heard.0 {
-                self.newest = self.before.take();
-            } else if why != Cut::Again {
-                self.archive(&asking.notes, heard);
-            }
-        }
-        self.unsent
-            .retain(|message| !matches!(message, FromWorker::Planned { .. } | FromWorker::AnswerEnds { .. }));
-        if matches!(why, Cut::Silence | Cut::Restart) {
-            self.history.release(at, self.instrument());
-            self.pedal = false;
-        }
-        if why == Cut::Silence {
-            self.phrase.close();
-        }
-        self.activity(if self.is_armed() { Activity::Waiting } else { Activity::Off });
-    }
-
-    /// The host stops: nobody answers what was played until then. What is played from now on is another phrase.
-    fn stop(&mut self) {
-        if let (Some(tick), Some(settings)) = (self.tick, self.settings.filter(takes_turns)) {
-            self.note_down(&tick, &settings);
-        }
-        self.phrase.close();
-        self.pressed = None;
-        self.along = Along::default();
-    }
-
-    /// Where on the line the music came before an epoch began at `at`. Where the line jumped, what lies between was not heard:
-    /// it came to the last tick, or less than a step further.
-    fn heard_until(&self, at: Beats) -> Beats {
-        let step = 1.0 / f64::from(GRID);
-        match self.tick {
-            Some(tick) if at.0 > tick.at.0 + step + 1e-6 => Beats(tick.at.0 + step / 2.0),
-            _ => at,
-        }
-    }
-
-    fn archive(&mut self, notes: &[Note], until: Beats) {
-        if self.settings.is_some_and(|settings| settings.muted) {
-            return; // nobody heard it
-        }
-        for note in notes.iter().filter(|note| note.at.0 < until.0) {
-            let len = Beats(note.len.0.min(until.0 - note.at.0));
-            self.history.add(Note { len, ..*note });
-        }
     }
 
     fn tick(&mut self, tick: Tick, side: &mut WorkerSide) {

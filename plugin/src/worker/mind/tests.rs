@@ -2,6 +2,8 @@
 
 use continuo_timeline::{Bpm, Meter, Quantise, Tick};
 
+use continuo_timeline::Cut;
+
 use super::*;
 use crate::link::{AudioSide, link};
 use crate::worker::fake::Fake;
