@@ -33,7 +33,7 @@ impl Generate {
     /// Runs the command.
     pub fn run(&self) -> Result<Value> {
         let player = self.playing.player()?;
-        let song = Song::blank(Bpm(f64::from(self.tempo)))?;
+        let song = Song::blank(Bpm(f64::from(self.tempo)), Meter::COMMON)?;
         let end = Beats(f64::from(self.bars) * Meter::COMMON.bar().0);
         let frame = playing::frame(player.frame(), &song, Beats(0.0), Beats(0.0));
         let prompt = tasks::generate(self.instruments.clone(), frame.tick(end), self.playing.sampling());

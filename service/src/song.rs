@@ -76,10 +76,10 @@ impl Song {
         }
     }
 
-    /// A song without notes, in four quarters.
-    pub fn blank(tempo: Bpm) -> Result<Self, SongError> {
+    /// A song without notes.
+    pub fn blank(tempo: Bpm, meter: Meter) -> Result<Self, SongError> {
         let path = Path::new("a new song");
-        let bytes = to_score(&[], tempo, Meter::COMMON)
+        let bytes = to_score(&[], tempo, meter)
             .map_err(|error| SongError::Parse { path: path.into(), reason: error.to_string() })?;
         Self::parse(path, bytes)
     }

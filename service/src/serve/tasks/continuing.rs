@@ -3,7 +3,8 @@
 use continuo_inference::{Model, tasks};
 use continuo_timeline::Beats;
 
-use super::page::{Page, frame, open};
+use super::given::open;
+use super::page::{Page, frame};
 use super::{Plan, heard, wishes};
 use crate::serve::ask::Ask;
 use crate::serve::failure::Failure;
@@ -39,8 +40,9 @@ pub fn accompany(ask: &Ask, model: &Model) -> Result<Plan, Failure> {
 
 /// The prime alone, and how long it is: no longer than the file, which lasts to the bar line at which it goes on.
 fn primed(ask: &Ask, model: &Model) -> Result<(Song, f64), Failure> {
-    let song = open(model, "midi_input", ask.input.as_deref().unwrap_or_default())?;
-    let prime = ask.prime.min(song.seconds(song.next_bar()));
+    let given = open(model, "midi_input", ask.input.as_deref().unwrap_or_default())?;
+    let (song, line) = (&given.song, given.next_bar());
+    let prime = ask.prime.min(song.seconds(line.at));
     let head = song.head(song.beat(prime), song.beat(prime + ask.length()));
     if head.notes.is_empty() {
         let first = song.notes.first().map_or(0.0, |note| song.seconds(note.at));

@@ -1,28 +1,20 @@
 //! How notes of the model become a MIDI file: beside what was there, as loud as it, in its tempo.
-//!
-//! For models that count in 10 ms a file is brought to that clock first, as the reference does: 50 ticks a beat
-//! at 120 beats a minute.
 
 use std::collections::HashMap;
 use std::path::Path;
 
-use continuo_inference::midi::Midi;
 use continuo_inference::{Event, Model, TimeFrame, compound};
 use continuo_music::frame::Frame;
-use continuo_timeline::{Beats, Bpm, Channel, Instrument, Note, Velocity};
+use continuo_timeline::{Beats, Bpm, Channel, Instrument, Meter, Note, Velocity};
 
 use super::super::failure::Failure;
 use crate::placing::Placing;
 use crate::song::Song;
 
 /// Ticks of 10 ms in a beat at 120 beats a minute.
-const CLOCK: f64 = 50.0;
+pub const CLOCK: f64 = 50.0;
 /// Notes that are so near in beats may meet in a file.
 const EDGE: f64 = 1.0 / 480.0;
-/// Longest file that is read, in seconds.
-const LONGEST: f64 = 6.0 * 3600.0;
-/// Quarter notes a minute that a file may have. What is slower than the least no file can say.
-const FASTEST: f64 = 1000.0;
 
 /// Where new notes go.
 pub struct Page {
@@ -50,6 +42,8 @@ pub struct Sheet {
     pub bytes: Vec<u8>,
     /// All its notes, by onset.
     pub notes: Vec<Note>,
+    /// The new ones among them.
+    pub made: Vec<Note>,
 }
 
 impl Page {
@@ -72,12 +66,13 @@ impl Page {
         let placing = Placing::new(&self.song, self.frame, self.span.1, &self.joining);
         let mut answer: Vec<Note> = events.iter().map(|event| self.shaded(placing.note(event))).collect();
         self.part(&placing, &mut answer);
+        let made = answer.clone();
         answer.extend(&self.fixed);
         let bytes = self.song.with_answer(&answer, self.until);
         let mut notes = self.song.notes.clone();
         notes.extend(answer);
         notes.sort_by(|a, b| a.at.0.total_cmp(&b.at.0).then(a.key.cmp(&b.key)));
-        Sheet { bytes, notes }
+        Sheet { bytes, notes, made }
     }
 
     /// Gives new notes that would sound together with an old one of the same channel and key a channel of their
@@ -119,46 +114,10 @@ impl Page {
     }
 }
 
-/// A file for a model; `name` is the field that it came in.
-pub fn open(model: &Model, name: &str, bytes: &[u8]) -> Result<Song, Failure> {
-    let wrong = |error: String| Failure::field(name, format!("{name}: {error}"));
-    let midi = Midi::parse(bytes).map_err(|error| wrong(error.to_string()))?;
-    let bytes = match model.frame() {
-        TimeFrame::Beats { .. } => bytes.to_vec(),
-        TimeFrame::Seconds => compound::to_midi(&released(compound::from_midi(&midi)))
-            .map_err(|error| wrong(error.to_string()))?,
-    };
-    let song = Song::parse(Path::new(name), bytes).map_err(|error| wrong(error.to_string()))?;
-    if song.notes.is_empty() {
-        return Err(wrong("the file has no notes; send one with at least one".into()));
-    }
-    // Seconds that are asked for become beats: at such a tempo they would be millions.
-    if let Some((at, tempo)) = song.tempos.iter().find(|(_, tempo)| tempo.0 > FASTEST) {
-        return Err(wrong(format!(
-            "the tempo at beat {:.0} is {:.0} a minute, and may be {FASTEST:.0}; export the file again",
-            at.0, tempo.0
-        )));
-    }
-    let seconds = song.seconds(song.end());
-    if seconds > LONGEST {
-        return Err(wrong(format!("the file lasts {seconds:.0} s, and may last {LONGEST:.0}")));
-    }
-    Ok(song)
-}
-
-/// Notes that are never released last 250 ms, as the reference's events say.
-fn released(notes: Vec<compound::Compound>) -> Vec<compound::Compound> {
-    let end = |note: compound::Compound| compound::Compound {
-        duration: if note.duration < 0 { 25 } else { note.duration },
-        ..note
-    };
-    notes.into_iter().map(end).collect()
-}
-
-/// A song without notes.
-pub fn blank(model: &Model, tempo: f64) -> Result<Song, Failure> {
+/// A song without notes. Those of models in seconds have the clock's tempo and bars.
+pub fn blank(model: &Model, tempo: Bpm, meter: Meter) -> Result<Song, Failure> {
     let song = match model.frame() {
-        TimeFrame::Beats { .. } => Song::blank(Bpm(tempo)),
+        TimeFrame::Beats { .. } => Song::blank(tempo, meter),
         TimeFrame::Seconds => {
             Song::parse(Path::new("a new song"), compound::to_midi(&[]).unwrap_or_default())
         }

@@ -6,41 +6,41 @@ use continuo_music::frame::Frame;
 use continuo_timeline::{Beats, Note};
 
 use super::continuing::instruments;
-use super::page::{Page, blank, frame, open};
+use super::given::{Given, open};
+use super::page::{Page, blank, frame};
 use super::{Plan, heard, wishes};
 use crate::serve::ask::Ask;
 use crate::serve::failure::Failure;
-use crate::song::Song;
 
 /// Longest seed that is played anew, in seconds.
 const LONGEST: f64 = 120.0;
 
 /// New music, or the seed anew.
 pub fn plan(ask: &Ask, model: &Model) -> Result<Plan, Failure> {
-    let song = open(model, "midi_input", ask.input.as_deref().unwrap_or_default())?;
-    let seed = song.notes.clone();
+    let seed = open(model, "midi_input", ask.input.as_deref().unwrap_or_default())?;
     let anew = ask.wishes.preserve_melody == Some(true) || ask.wishes.vary_rhythm == Some(false);
-    let plan = if anew { again(ask, model, &song) } else { after(ask, model, &song) }?;
-    Ok(wishes::grant(ask, plan, &seed))
+    let plan = if anew { again(ask, model, &seed) } else { after(ask, model, &seed) }?;
+    Ok(wishes::grant(ask, plan, &seed.song.notes))
 }
 
 /// What could come after the seed, in a file of its own that begins with it.
-fn after(ask: &Ask, model: &Model, seed: &Song) -> Result<Plan, Failure> {
-    let start = seed.next_bar();
-    let (told, before) = heard(model, seed, start);
+fn after(ask: &Ask, model: &Model, seed: &Given) -> Result<Plan, Failure> {
+    let line = seed.next_bar();
+    let start = line.at;
+    let (told, before) = heard(model, &seed.song, start);
     let from = told.tick(start);
-    let song = blank(model, seed.tempo(start).0)?;
+    let song = blank(model, line.tempo, line.meter)?;
     let end = song.beat(ask.length());
     let ticks = Frame { origin: Beats(0.0), ..told }.tick(end);
     let mut prompt = tasks::bridge(told.events(before), Vec::new(), (from, from + ticks), ask.sampling);
-    prompt.instruments = Some(ask.instruments.clone().unwrap_or_else(|| instruments(seed)));
-    prompt.bar = Some(told.ticks(seed.meter(start).1.bar()));
+    prompt.instruments = Some(ask.instruments.clone().unwrap_or_else(|| instruments(&seed.song)));
     let place = Frame { origin: Beats(told.origin.0 - start.0), ..told };
     Ok(Plan::new(prompt, Page::new(song, place, (Beats(0.0), end)), ask.length()))
 }
 
 /// The seed with some of it kept and the rest new.
-fn again(ask: &Ask, model: &Model, seed: &Song) -> Result<Plan, Failure> {
+fn again(ask: &Ask, model: &Model, given: &Given) -> Result<Plan, Failure> {
+    let seed = &given.song;
     let seconds = seed.seconds(seed.end());
     if seconds > LONGEST {
         let text = format!(
@@ -48,7 +48,7 @@ fn again(ask: &Ask, model: &Model, seed: &Song) -> Result<Plan, Failure> {
         );
         return Err(Failure::field("midi_input", text));
     }
-    let end = seed.next_bar();
+    let end = given.next_bar().at;
     let frame = frame(model, seed, Beats(0.0));
     let kept = if ask.wishes.preserve_melody == Some(true) { melody(&seed.notes) } else { Vec::new() };
     let parts = ask.instruments.clone().unwrap_or_else(|| instruments(seed));
