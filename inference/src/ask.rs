@@ -7,6 +7,7 @@ use continuo_timeline::{Event, Instrument, Key};
 
 use crate::Error;
 use crate::model::{Model, TimeFrame};
+use crate::near::Near;
 use crate::prompt::Prompt;
 use crate::vocabulary as v;
 
@@ -158,14 +159,19 @@ impl Ask {
         listed.filter(|onset| *onset >= from).min()
     }
 
-    /// Whether an instrument may go to a key from its last note.
-    pub fn is_near(&self, instrument: Instrument, key: Key) -> bool {
-        let Some(leap) = self.prompt.leap.filter(|_| !instrument.is_drums()) else { return true };
-        let own = |triplet: &&Triplet| {
-            !triplet.control && triplet.note != v::REST && voice(triplet.note).0 == instrument
-        };
-        let last = self.window.iter().rev().find(own);
-        last.is_none_or(|last| voice(last.note).1.0.abs_diff(key.0) <= leap)
+    /// Where each part may go on an onset, from its notes and to those of it that are known beforehand.
+    pub fn near(&self, onset: i32) -> Near {
+        let mut near = Near::default();
+        let Some(leap) = self.prompt.leap else { return near };
+        for &part in self.all.iter().filter(|part| !part.is_drums()) {
+            let own = self.window.iter().filter(|triplet| triplet.note != v::REST);
+            let own = own.map(|triplet| (triplet.onset, voice(triplet.note)));
+            let mut own: Vec<(i32, u8)> =
+                own.filter(|(_, voice)| voice.0 == part).map(|(onset, (_, key))| (onset, key.0)).collect();
+            own.sort_unstable();
+            near.add(part, &own, onset, leap);
+        }
+        near
     }
 
     /// The row above which notes on this onset stand, as in the data that models are trained on: by (instrument, key), each
@@ -195,12 +201,16 @@ impl Ask {
 
     /// Whether no note can be added to the newest onset.
     pub fn is_full(&self) -> bool {
-        let top = self.legal().iter().max().and_then(|&instrument| {
-            let open = |key: &u8| self.prompt.constraints.allows(instrument, Key(*key));
-            (0..128).rev().find(open).map(|key| (instrument, Key(key)))
-        });
+        let Some(&highest) = self.here.iter().max() else { return false };
+        let near = self.near(self.now);
+        let open = |voice: &(Instrument, Key)| {
+            *voice > highest
+                && self.prompt.constraints.allows(voice.0, voice.1)
+                && near.allows(voice.0, voice.1)
+        };
+        let above = self.legal().iter().filter(|part| **part >= highest.0);
         self.here.len() >= usize::from(self.prompt.max_per_onset.max(1))
-            || self.here.iter().max().copied() >= top
+            || !above.flat_map(|part| (0..128).map(|key| (*part, Key(key)))).any(|voice| open(&voice))
     }
 
     /// The window as tokens, up to the onset of the first note whose length is open.

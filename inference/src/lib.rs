@@ -21,6 +21,7 @@ pub mod library;
 pub mod masks;
 pub mod midi;
 mod model;
+mod near;
 pub mod ops;
 pub mod pickle;
 mod plain;

@@ -461,10 +461,10 @@ impl Session {
 
     /// What the player's limits, and what stands on the onset already, add to the logits of these rows.
     fn key_bias(&self, ask: &Ask, rows: &[Range<u32>], onset: i32) -> Vec<f32> {
-        let below = ask.last_row(onset).filter(|_| self.model.ascends());
+        let (below, near) = (ask.last_row(onset).filter(|_| self.model.ascends()), ask.near(onset));
         let free = |row: u32, leaps: bool| {
             let (instrument, key) = voice(row);
-            let near = leaps || ask.is_near(instrument, key);
+            let near = leaps || near.allows(instrument, key);
             let above = below.is_none_or(|last| row > last);
             row == v::REST || above && ask.prompt.constraints.allows(instrument, key) && near
         };

@@ -166,3 +166,123 @@ fn a_loop_is_whole_bars_long() {
         service.predict(&json!({ "task": "loops", "tempo_bpm": 100, "length_seconds": 9, "seed": 2 }));
     assert_eq!(done["output_hash"], again["output_hash"]);
 }
+
+/// Steps of more than an octave from note to note of the piano.
+fn jumps(made: &[Compound]) -> usize {
+    let piano = made.iter().filter(|note| note.instrument == 0);
+    let mut keys: Vec<(i64, u8)> = piano.map(|note| (note.onset, note.key)).collect();
+    keys.sort_unstable();
+    keys.windows(2).filter(|pair| pair[0].1.abs_diff(pair[1].1) > 12).count()
+}
+
+/// A tune alone, in the middle of the piano.
+fn melody() -> Vec<u8> {
+    let keys = [60, 62, 64, 65, 67, 65, 64, 62, 60, 64, 67, 64, 62, 59, 60, 60];
+    file(&(0..16).map(|step| (50 * step as i64, 45, keys[step], 0)).collect::<Vec<_>>())
+}
+
+#[test]
+fn wishes_that_get_in_each_others_way_are_held_to_or_told() {
+    let Some(service) = Serving::new("together", &[]) else { return };
+    let with = |constraints: Value, seed: u64| {
+        let done = service.predict(&json!({
+            "task": "generate_seeded", "midi_input": encode(&melody()), "constraints": constraints, "seed": seed,
+            "instruments": [0]
+        }));
+        let told = done["metadata"]["warnings"].to_string();
+        (told, notes(&done["midi_output"]))
+    };
+    // Each note stays within an octave of those of the melody around it.
+    for seed in 0..3 {
+        let (told, made) = with(json!({ "preserve_melody": true, "avoid_jumps": true }), seed);
+        assert!(made.len() > 16, "{made:?}");
+        assert_eq!((jumps(&made), told.contains("octave")), (0, false), "{made:?} {told}");
+    }
+    let (told, made) = with(json!({ "preserve_melody": true, "instrument_hints": ["strings"] }), 1);
+    assert!(made.iter().any(|note| (40..52).contains(&note.instrument)), "{made:?}");
+    assert!(told.contains("acoustic grand piano"), "{told}");
+    let (told, _) = with(json!({ "preserve_melody": true, "fade_out": true }), 1);
+    assert!(told.contains("fade out"), "{told}");
+    let (told, _) = with(json!({ "target_energy": 1.0, "fade_out": true }), 1);
+    assert!(told.contains("target_energy"), "{told}");
+    // One alone is in nobody's way.
+    for alone in [
+        json!({ "preserve_melody": true }),
+        json!({ "vary_rhythm": false }),
+        json!({ "vary_harmony": false }),
+        json!({ "instrument_hints": ["strings"] }),
+        json!({ "fade_out": true }),
+        json!({ "target_energy": 0.6 }),
+    ] {
+        assert_eq!(with(alone.clone(), 1).0, "null", "{alone}");
+    }
+}
+
+#[test]
+fn all_that_is_heard_counts_as_dense_the_melody_too() {
+    let Some(service) = Serving::new("busy", &[]) else { return };
+    // Four notes a second stay, whatever comes to them.
+    let busy = file(
+        &(0..32).map(|step| (25 * step, 20, [60, 62, 64, 65][step as usize % 4], 0)).collect::<Vec<_>>(),
+    );
+    let done = service.predict(&json!({
+        "task": "generate_seeded", "midi_input": encode(&busy), "seed": 1, "instruments": [0],
+        "constraints": { "preserve_melody": true, "density": "sparse" }
+    }));
+    let pace = notes(&done["midi_output"]).len() as f64 / 8.0;
+    let told = done["metadata"]["warnings"].to_string();
+    assert!(pace > 4.0 && told.contains(&format!("has {pace:.1} notes a second")), "{pace} {told}");
+}
+
+#[test]
+fn what_ends_the_music_early_is_told_of_the_rhythm() {
+    let Some(service) = Serving::new("early", &[]) else { return };
+    let done = service.predict(&json!({
+        "task": "generate_seeded", "midi_input": encode(&melody()), "max_tokens": 9, "seed": 1,
+        "constraints": { "vary_rhythm": false }
+    }));
+    let kept = onsets(&notes(&done["midi_output"])).len();
+    let told = done["metadata"]["warnings"].to_string();
+    assert!(kept <= 3 && told.contains(&format!("{kept} of the 16 onsets")), "{told}");
+}
+
+#[test]
+fn harmony_that_is_kept_and_a_change_of_key_both_bind_a_bridge() {
+    let Some(service) = Serving::new("both-bind", &[]) else { return };
+    let done = service.predict(&json!({
+        "task": "bridge", "section_a": encode(&melody()), "seed": 1, "hints": ["modulate to relative minor"],
+        "constraints": { "vary_harmony": false }
+    }));
+    let new: Vec<u8> = notes(&done["midi_output"])
+        .iter()
+        .filter(|note| note.onset >= 800)
+        .map(|note| note.key % 12)
+        .collect();
+    // A harmonic minor without its G sharp, which the melody does not have.
+    assert!(!new.is_empty() && new.iter().all(|class| [9, 11, 0, 2, 4, 5].contains(class)), "{new:?}");
+}
+
+#[test]
+fn music_without_a_note_is_a_failure_and_each_task_makes_some() {
+    let Some(service) = Serving::new("none", &[]) else { return };
+    // A second of so slow a piece is a third of a beat: often nothing begins in it.
+    let slow = |seed: u64| {
+        let body = json!({ "tempo_bpm": 20, "length_seconds": 1, "seed": seed, "constraints": { "density": "sparse" } });
+        service.post("/predict", &body)
+    };
+    let silent = (0..30).map(slow).find(|answer| answer.status != 200).expect("each had a note");
+    silent.is_problem(500, "generation_failed");
+    assert_eq!(silent.body["details"]["tokens_generated"], 0);
+    let tune = encode(&melody());
+    for body in [
+        json!({ "task": "generate" }),
+        json!({ "task": "generate_seeded", "midi_input": tune }),
+        json!({ "task": "continue", "midi_input": tune }),
+        json!({ "task": "bridge", "section_a": tune, "section_b": tune }),
+        json!({ "task": "loops", "midi_input": tune }),
+    ] {
+        let mut body = body;
+        body["seed"] = json!(1);
+        assert!(service.predict(&body)["tokens"].as_u64().unwrap() > 0, "{body}");
+    }
+}

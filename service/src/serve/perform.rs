@@ -143,9 +143,10 @@ impl Errand {
         life.together.store(together.to_bits(), Ordering::Relaxed);
         let all = all?;
         let mut prediction = Prediction { prime_seconds: plan.prime, ..Prediction::default() };
-        let mut artifacts = Vec::new();
+        let (mut artifacts, mut missed) = (Vec::new(), Vec::new());
         for (id, events) in all.iter().enumerate() {
             let sheet = plan.page.sheet(events);
+            missed.extend(super::measure::missed(&self.ask, &plan, &sheet, id));
             let (variation, artifact) =
                 self.variation(service, (&plan, chosen), (id as u64, events.len()), sheet)?;
             prediction.variations.push(variation);
@@ -154,7 +155,7 @@ impl Errand {
         self.keep(service, artifacts, &mut prediction)?;
         prediction.metadata.warnings.clone_from(&plan.warnings);
         prediction.metadata.unsupported_constraints.clone_from(&plan.unsupported);
-        super::measure::missed(&self.ask, &plan, &all, &mut prediction.metadata.warnings);
+        prediction.metadata.warnings.extend(missed);
         self.top(&mut prediction);
         Ok(prediction)
     }

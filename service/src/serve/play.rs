@@ -188,3 +188,26 @@ impl Play<'_> {
         by_time.max(voice.events.len() as f64 / self.most as f64).min(1.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use continuo_inference::Model;
+    use continuo_remote::wire::ProblemKind;
+
+    use super::super::ask::Ask;
+    use super::super::tasks::plan;
+    use super::*;
+
+    #[test]
+    fn where_no_note_may_be_played_none_is_and_that_is_no_success() {
+        let engine = Engine::shared(Model::from_compact(continuo_models::DEFAULT).unwrap());
+        let mut request = continuo_remote::wire::Predict { seed: Some(1), ..Default::default() };
+        request.num_variations = Some(2);
+        let ask = Ask::of(&request, &|_| Ok(None)).unwrap();
+        let plan = plan(&ask, engine.model()).unwrap();
+        let life = Life::new(Duration::MAX);
+        let failure = play(&engine, &plan, (2, Some(0)), &life, &mut |_| {}).unwrap_err();
+        assert_eq!((failure.kind, life.tokens.load(Ordering::Relaxed)), (ProblemKind::GenerationFailed, 0));
+        assert_eq!(play(&engine, &plan, (2, Some(1)), &life, &mut |_| {}).unwrap().len(), 2);
+    }
+}
