@@ -262,25 +262,38 @@ fn mutated_files_never_bring_it_down() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(state >> 33).unwrap() % below
     };
+    const KINDS: usize = 6;
+    let mut answered = [0; KINDS];
     for round in 0..300 {
         let mut bytes = original.clone();
-        for _ in 0..=draw(6) {
+        // More often few than many changes, so that some files are still whole enough to be played from.
+        let most = 1 + draw(6);
+        for _ in 0..=draw(most) {
             match draw(3) {
                 0 => bytes[draw(original.len() / 2)] = u8::try_from(draw(256)).unwrap(),
                 1 => bytes.truncate(original.len() / 2 + draw(original.len() / 2)),
                 _ => bytes.insert(draw(original.len() / 2), u8::try_from(draw(256)).unwrap()),
             }
         }
-        let body = json!({
-            "task": (["continue", "embed", "generate_seeded"][round % 3]), "midi_input": encode(&bytes),
-            "max_tokens": 3, "seed": 1, "prime_seconds": 3
-        });
-        let answer = service.post("/predict", &body);
+        let (broken, whole) = (encode(&bytes), encode(&original));
+        let ask = |task: &str| json!({ "task": task, "midi_input": broken, "max_tokens": 3, "seed": 1, "prime_seconds": 3 });
+        let bridge = |a: &str, b: &str| json!({ "task": "bridge", "section_a": a, "section_b": b, "max_tokens": 3, "seed": 1 });
+        let (path, body) = match round % KINDS {
+            0 => ("/predict", ask("continue")),
+            1 => ("/predict", ask("embed")),
+            2 => ("/predict", ask("generate_seeded")),
+            3 => ("/predict", bridge(&broken, &whole)),
+            4 => ("/predict", bridge(&whole, &broken)),
+            _ => ("/analyze", json!({ "midi_input": broken })),
+        };
+        let answer = service.post(path, &body);
         // A note that the model does not find to play is a failure that is told; a defect is not.
         let message = answer.body["message"].as_str().unwrap_or("");
         assert!([200, 422, 500].contains(&answer.status), "{}", answer.text);
         assert!(!message.contains("defect"), "round {round}: {}", answer.text);
+        answered[round % KINDS] += usize::from(answer.status == 200);
     }
+    assert!(answered.iter().all(|count| *count > 0), "what got through to each task: {answered:?}");
 }
 
 #[test]

@@ -59,10 +59,15 @@ impl Service {
                 format!("{}; make it with `cargo build -p continuo-service`", continuo.display())
             })?;
         let mut said = BufReader::new(child.stderr.take().context("no stderr")?);
-        let mut line = String::new();
-        said.read_line(&mut line)?;
-        let url = line.split_whitespace().find(|word| word.starts_with("http://")).context(line.clone())?;
-        Ok(Self { child, client: Client::new(url, None)? })
+        let mut text = String::new();
+        while !text.contains("serving at") {
+            ensure!(said.read_line(&mut text)? > 0, "the service said {text:?}");
+        }
+        let url = text.split_whitespace().rfind(|word| word.starts_with("http://")).context(text.clone())?;
+        let client = Client::new(url, None)?;
+        // Read on, so that it never waits for a reader.
+        std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+        Ok(Self { child, client })
     }
 
     /// Memory in use, in bytes.
@@ -270,8 +275,8 @@ impl Wire {
         Ok(Self { socket: BufReader::new(TcpStream::connect(&host)?), host })
     }
 
-    /// Status of the answer to a body that may be anything.
-    fn post(&mut self, path: &str, body: &[u8]) -> Result<u16> {
+    /// Status and text of the answer to a body that may be anything.
+    fn post(&mut self, path: &str, body: &[u8]) -> Result<(u16, String)> {
         let head = format!(
             "POST {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
             self.host,
@@ -293,7 +298,7 @@ impl Wire {
         }
         let mut body = vec![0; length];
         self.socket.read_exact(&mut body)?;
-        Ok(status)
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
     }
 }
 
@@ -304,7 +309,9 @@ fn mutated(bytes: &[u8], chance: &mut u64) -> Vec<u8> {
         usize::try_from(*chance >> 33).unwrap_or(0) % most.max(1)
     };
     let mut all = bytes.to_vec();
-    for _ in 0..=number(6) {
+    // More often few than many, so that some are still whole enough to be played from.
+    let most = 1 + number(6);
+    for _ in 0..=number(most) {
         let at = number(all.len());
         match number(6) {
             0 => all.truncate(at.max(1)),
@@ -325,46 +332,101 @@ fn mutated(bytes: &[u8], chance: &mut u64) -> Vec<u8> {
     all
 }
 
+/// What is asked with a file that is broken; `FILE` stands for it, `WHOLE` for one that is not.
+const WITH_FILE: [(&str, &str, &str); 6] = [
+    ("analyze", "/analyze", r#"{"midi_input": "FILE"}"#),
+    (
+        "continue",
+        "/predict",
+        r#"{"task": "continue", "midi_input": "FILE", "prime_seconds": 4, "max_tokens": 6, "seed": 1}"#,
+    ),
+    ("embed", "/predict", r#"{"task": "embed", "midi_input": "FILE"}"#),
+    (
+        "seeded",
+        "/predict",
+        r#"{"task": "generate_seeded", "midi_input": "FILE", "max_tokens": 6, "seed": 1,
+        "constraints": {"preserve_melody": true, "avoid_jumps": true}}"#,
+    ),
+    (
+        "bridge a",
+        "/predict",
+        r#"{"task": "bridge", "section_a": "FILE", "section_b": "WHOLE", "max_tokens": 6, "seed": 1}"#,
+    ),
+    (
+        "bridge b",
+        "/predict",
+        r#"{"task": "bridge", "section_a": "WHOLE", "section_b": "FILE", "max_tokens": 6, "seed": 1}"#,
+    ),
+];
+/// Requests that are broken themselves.
+const REQUESTS: [(&str, &str, &str); 2] = [
+    (
+        "request",
+        "/predict",
+        r#"{"task": "continue", "midi_input": "TVRoZAAAAAYAAAABAGRNVHJrAAAADACQPEBkgDxAAP8vAA==", "max_tokens": 3,
+        "prime_seconds": 1, "constraints": {"density": "sparse", "instrument_hints": ["piano"]}, "compat": {"clamp": true}}"#,
+    ),
+    (
+        "batch",
+        "/batch",
+        r#"{"operations": [{"id": "a", "params": {"max_tokens": 3}}, {"max_tokens": 3, "seed": 1}]}"#,
+    ),
+];
+
+/// Whole files of the project.
+fn files() -> Result<Vec<Vec<u8>>> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("phrases");
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+        paths.push(entry?.path());
+    }
+    paths.sort();
+    paths.iter().map(|path| std::fs::read(path).with_context(|| path.display().to_string())).collect()
+}
+
 /// Files and requests that are broken in all ways; the service must refuse or answer each, and stay.
 fn mutate(count: u64) -> Result<()> {
-    let service = Service::with(&["--timeout", "1"])?;
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("phrases");
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
-        files.push(std::fs::read(entry?.path())?);
-    }
-    let request = br#"{"task": "continue", "midi_input": "TVRoZAAAAAYAAAABAGRNVHJrAAAADACQPEBkgDxAAP8vAA==", "max_tokens": 3,
-        "prime_seconds": 1, "constraints": {"density": "sparse", "instrument_hints": ["piano"]}, "compat": {"clamp": true}}"#;
-    let bodies = [
-        &request[..],
-        br#"{"operations": [{"id": "a", "params": {"max_tokens": 3}}, {"max_tokens": 3, "seed": 1}]}"#,
-    ];
+    let service = Service::with(&["--timeout", "10"])?;
+    let files = files()?;
+    let whole = base64(&files[0]);
     let (mut wire, mut chance, mut seen) = (Wire::open(service.client.address())?, 1, BTreeMap::new());
     for number in 0..count {
         let index = usize::try_from(number)?;
-        let (path, body) = match number % 4 {
-            0..=2 => {
-                let file = mutated(&files[index % files.len()], &mut chance);
-                ("/analyze", format!("{{\"midi_input\":\"{}\"}}", base64(&file)).into_bytes())
+        let kinds = WITH_FILE.len() + REQUESTS.len();
+        let ((kind, path, _), body) = match WITH_FILE.get(index % kinds) {
+            Some(one) => {
+                let file = base64(&mutated(&files[index / kinds % files.len()], &mut chance));
+                (*one, one.2.replace("FILE", &file).replace("WHOLE", &whole).into_bytes())
             }
-            _ if number % 8 == 3 => ("/predict", mutated(bodies[0], &mut chance)),
-            _ => ("/batch", mutated(bodies[1], &mut chance)),
+            None => {
+                let one = REQUESTS[index % kinds - WITH_FILE.len()];
+                (one, mutated(one.2.as_bytes(), &mut chance))
+            }
         };
-        let status =
-            wire.post(path, &body).with_context(|| format!("{path} {}", String::from_utf8_lossy(&body)))?;
-        *seen.entry((path, status)).or_insert(0_u64) += 1;
+        let told = || format!("{path} {}", String::from_utf8_lossy(&body));
+        let (status, said) = wire.post(path, &body).with_context(told)?;
+        *seen.entry((kind, status)).or_insert(0_u64) += 1;
         // A time that is up, or music without a note, is an answer; a defect is none.
         ensure!(
-            status != 500 || path != "/analyze",
-            "{path}: {status} for {}",
-            String::from_utf8_lossy(&body)
+            !is_defect(&said) && [200, 400, 413, 415, 422, 500, 504].contains(&status),
+            "{status} {said} for {}",
+            told()
         );
     }
     ensure!(service.client.health().is_ok(), "it is gone");
-    for ((path, status), count) in seen {
-        println!("{path:<10} {status}  {count}");
+    for ((kind, status), count) in &seen {
+        println!("{kind:<10} {status}  {count}");
+    }
+    // Not all are refused: the files that are whole enough go through every task.
+    for (kind, ..) in WITH_FILE.iter().chain(&REQUESTS).filter(|_| count >= 200) {
+        ensure!(seen.contains_key(&(*kind, 200)), "no {kind} was answered");
     }
     Ok(())
+}
+
+/// Whether an answer says that the service met a defect of its own.
+fn is_defect(said: &str) -> bool {
+    said.contains("a defect of its own") || said.contains("panicked")
 }
 
 /// Bytes in base64 (RFC 4648).
