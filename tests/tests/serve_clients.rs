@@ -1,5 +1,5 @@
-//! Clients that are not ours: a program in Python with httpx, and schemathesis, which makes requests up from the
-//! service's own description and holds every answer against it.
+//! Programs that are not ours: one in Python with httpx; schemathesis, which makes requests up from the service's own
+//! description and holds every answer against it; and pretty_midi, mido and music21, which say of files what the service says.
 
 mod serving;
 
@@ -121,4 +121,26 @@ fn a_service_behind_tls_plays_where_its_certificate_is_trusted() {
     assert!(std::fs::read(at("more.mid")).unwrap().starts_with(b"MThd"));
     drop(front.stdin.take());
     front.wait().unwrap();
+}
+
+#[test]
+fn the_analysis_agrees_with_known_tools_on_real_files() {
+    let there = ["mido", "pretty_midi", "music21"].iter().all(|name| require::module(name));
+    if !require::have("clients-agreement", "clients", there, REMEDY) {
+        return;
+    }
+    let Some(service) = Serving::new("clients-agreement", &[]) else { return };
+    let mut files = Vec::new();
+    for folder in ["tests/excerpts", "tests/phrases"] {
+        let all = std::fs::read_dir(require::root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        files.extend(all.filter(|path| path.extension().is_some_and(|kind| kind == "mid")));
+    }
+    files.sort();
+    assert!(files.len() >= 12, "{files:?}");
+    let script = require::root().join("tests/scripts/agreement.py");
+    let done = Command::new(require::python()).arg(script).arg(&service.url).args(files).output().unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));
+    // A row for each file, with the head and the sum.
+    assert!(said.lines().count() >= 14, "{said}");
 }

@@ -95,6 +95,10 @@ const PARTS: &[Part] = &[
             Program("python3", "python3-venv"),
             Program("openssl", "openssl"),
             Module("httpx", "httpx"),
+            // The analysis is held against theirs.
+            Module("mido", "mido"),
+            Module("pretty_midi", "pretty_midi"),
+            Module("music21", "music21"),
             // Another version makes up other requests.
             Script("schemathesis", "schemathesis==4.32.5"),
         ],
