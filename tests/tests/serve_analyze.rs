@@ -167,3 +167,32 @@ fn tempo_meter_counts_and_range_are_those_of_the_file() {
     assert_eq!(facts["pitch_range"]["lowest"], name(keys.iter().min().unwrap()));
     assert_eq!(facts["pitch_range"]["highest"], name(keys.iter().max().unwrap()));
 }
+
+#[test]
+fn a_progression_and_a_figure_that_were_planted_come_out_exactly() {
+    let Some(service) = Serving::new("planted", &[]) else { return };
+    // Four times I V vi IV, a bar each. Above the first chord of each the figure, above the others one of its notes, held,
+    // and not the same twice.
+    let mut all = Vec::new();
+    for bar in 0..16_i64 {
+        let at = 200 * bar;
+        let (root, third) = [(60, 4), (55, 4), (57, 3), (53, 4)][bar as usize % 4];
+        for step in [0, third, 7] {
+            all.push((at, 195, root + step, 0));
+        }
+        all.push((at, 195, root - 24, 32));
+        if bar % 4 == 0 {
+            let figure = [(0, 84), (50, 88), (100, 91), (125, 89)];
+            all.extend(figure.map(|(place, key)| (at + place, 24, key, 0)));
+        } else {
+            let held = [79, 81, 77, 83, 84, 72, 86, 76, 81, 74, 88, 84][(bar - bar / 4 - 1) as usize];
+            all.push((at, 150 + 3 * bar, held, 0));
+        }
+    }
+    let body = service.post("/analyze", &json!({ "midi_input": encode(&file(&all)) })).body;
+    assert_eq!(body["harmony"]["chord_progression"], json!(["I", "V", "vi", "IV"]), "{}", body["harmony"]);
+    let motif = &body["motifs"][0];
+    assert_eq!(motif["notes"], json!(["C6", "E6", "G6", "F6"]), "{}", body["motifs"]);
+    assert_eq!(motif["pitch_classes"], json!(["C", "E", "G", "F"]));
+    assert_eq!((&motif["occurrences"], &motif["measures"]), (&json!(4), &json!([1, 5, 9, 13])));
+}

@@ -22,6 +22,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value as Any};
+use opentelemetry_proto::tonic::metrics::v1::{metric::Data, number_data_point::Value as Number};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use serde_json::json;
@@ -158,6 +159,38 @@ impl Heard {
         all.filter(|metric| metric.data.is_some()).map(|metric| metric.name.clone()).collect()
     }
 
+    /// The newest value of a count with such attributes, or the number of what a histogram holds and its sum.
+    fn value(&self, name: &str, wanted: &[(&str, &str)]) -> Option<(f64, f64)> {
+        let metrics = self.metrics.lock().unwrap();
+        let resources = metrics.iter().flat_map(|request| &request.resource_metrics);
+        let all = resources.flat_map(|one| &one.scope_metrics).flat_map(|scope| &scope.metrics);
+        let fits = |attributes: &[KeyValue]| {
+            let told = texts(attributes);
+            wanted.iter().all(|(key, value)| told.get(*key).is_some_and(|one| one == value))
+        };
+        let last =
+            all.filter(|metric| metric.name == name).filter_map(|metric| match metric.data.as_ref()? {
+                Data::Sum(sum) => {
+                    let own = sum.data_points.iter().filter(|point| fits(&point.attributes));
+                    let values: Vec<f64> = own
+                        .filter_map(|point| match point.value? {
+                            Number::AsInt(number) => Some(number as f64),
+                            Number::AsDouble(number) => Some(number),
+                        })
+                        .collect();
+                    (!values.is_empty()).then(|| (values.iter().sum(), 0.0))
+                }
+                Data::Histogram(histogram) => {
+                    let own = histogram.data_points.iter().filter(|point| fits(&point.attributes));
+                    let points: Vec<(f64, f64)> =
+                        own.map(|point| (point.count as f64, point.sum.unwrap_or(0.0))).collect();
+                    points.into_iter().reduce(|a, b| (a.0 + b.0, a.1 + b.1))
+                }
+                _ => None,
+            });
+        last.last()
+    }
+
     fn resource(&self) -> HashMap<String, String> {
         texts(&self.traces.lock().unwrap()[0].resource_spans[0].resource.as_ref().unwrap().attributes)
     }
@@ -178,6 +211,12 @@ fn asked(mut service: Serving, heard: &Heard) {
     assert_eq!(done.body["metadata"]["trace_id"], TRACE);
     let embedded = service.predict(&json!({ "task": "embed", "input_hash": hash }));
     service.post("/predict", &json!({ "task": "classify" })).is_problem(503, "model_unavailable");
+    for (task, field) in
+        [("bridge", "section_a_hash"), ("loops", "input_hash"), ("generate_seeded", "seed_hash")]
+    {
+        service.predict(&json!({ "task": task, field: hash, "max_tokens": 30, "seed": 1 }));
+    }
+    service.post("/predict", &json!({ "top_p": 7 })).is_problem(422, "invalid_request");
     let streamed = service.events("/generate/stream", &json!({ "max_tokens": 30, "seed": 2 })).count();
     assert!(streamed >= 2);
     let (status, said) = service.stop();
@@ -187,7 +226,10 @@ fn asked(mut service: Serving, heard: &Heard) {
     // One for each request for work, and none for what sends them.
     let mut names: Vec<&str> = spans.iter().map(|span| span.name.as_str()).collect();
     names.sort_unstable();
-    assert_eq!(names, ["classify", "continue", "embed", "generate", "generate"]);
+    assert_eq!(
+        names,
+        ["bridge", "classify", "continue", "embed", "generate", "generate", "generate_seeded", "loops"]
+    );
     let resource = heard.resource();
     assert_eq!(
         (resource["service.name"].as_str(), resource["service.version"].as_str()),
@@ -199,6 +241,12 @@ fn asked(mut service: Serving, heard: &Heard) {
     assert_eq!(done.body["meta"]["span_id"], hex(&continued.span_id));
     let told = texts(&continued.attributes);
     assert_eq!((told["task"].as_str(), told["max_tokens"].as_str()), ("continue", "30"));
+    for task in ["bridge", "loops", "generate_seeded"] {
+        let told = texts(&named(task).attributes);
+        let values = ["task", "max_tokens", "model_size"].map(|key| told[key].as_str());
+        assert_eq!(values, [task, "30", "default"]);
+        assert_eq!(named(task).status.as_ref().map_or(0, |status| status.code), 0);
+    }
     let embedded_most = texts(&named("embed").attributes)["max_tokens"].clone();
     assert_eq!(embedded_most, "8192");
     assert_eq!((told["mcp.client_job_id"].as_str(), told["model_size"].as_str()), ("mine-7", "default"));
@@ -213,6 +261,18 @@ fn asked(mut service: Serving, heard: &Heard) {
     {
         assert!(metrics.iter().any(|one| one == name), "{name} in {metrics:?}");
     }
+    let count = |name, wanted: &[(&str, &str)]| heard.value(name, wanted).map(|(count, _)| count);
+    assert_eq!(count("requests", &[("task", "generate"), ("outcome", "success")]), Some(2.0));
+    assert_eq!(count("requests", &[("task", "classify"), ("outcome", "error")]), Some(1.0));
+    assert_eq!(count("errors", &[("type", "model_unavailable")]), Some(1.0));
+    assert_eq!(count("errors", &[("type", "invalid_request")]), Some(1.0));
+    assert_eq!(count("errors", &[("type", "timeout")]), None);
+    let tokens: f64 =
+        spans.iter().map(|span| texts(&span.attributes)["tokens"].parse::<f64>().unwrap()).sum();
+    assert_eq!(count("tokens", &[]), Some(tokens));
+    // Each of the eight waited, if not for long; what was music was stepped.
+    assert_eq!(count("queue_wait", &[]), Some(8.0));
+    assert!(heard.value("batch_size", &[]).is_some_and(|(count, sum)| count >= 6.0 && sum >= count));
 }
 
 #[test]
