@@ -39,10 +39,10 @@ impl Ramp {
         steps.iter().zip(ends).map(|((at, tempo), end)| (end - at.0) * 60.0 / tempo.0).sum()
     }
 
-    /// The bars whose length is nearest to so many seconds.
+    /// The bars whose length is nearest to so many seconds; of two the more.
     pub fn bars(&self, seconds: f64) -> f64 {
         let miss = |bars: &f64| (self.seconds(*bars) - seconds).abs();
-        (1..=MOST).map(f64::from).min_by(|a, b| miss(a).total_cmp(&miss(b))).unwrap_or(1.0)
+        (1..=MOST).rev().map(f64::from).min_by(|a, b| miss(a).total_cmp(&miss(b))).unwrap_or(1.0)
     }
 }
 
