@@ -3,7 +3,7 @@
 //! ```text
 //! throughput  1, 4 and 8 clients at once, and a batch of 8, against the same requests one after the other, in turns;
 //!             and how long /health takes while 8 clients have two minutes of music made
-//! soak        mixed requests of four clients; memory after a fifth of them against memory at the end
+//! soak        mixed requests of four clients; memory after the first 500 against memory after so many more
 //! mutate      files and requests that are broken in all ways: each is refused or answered, and it stays
 //! ```
 
@@ -22,6 +22,8 @@ use continuo_remote::{Client, Error};
 const EACH: u64 = 10;
 /// Operations of a batch, and clients that wait for long answers.
 const MANY: u64 = 8;
+/// Requests before memory is looked at for the first time.
+const WARM: u64 = 500;
 /// How much more memory is too much, as a share.
 const GROWTH: f64 = 0.05;
 
@@ -219,7 +221,13 @@ fn mixed(client: &Client, number: u64, file: &str) -> Result<(), Error> {
             Err(Error::Refused { status: 422, .. }) => Ok(()),
             other => other.map(drop),
         },
-        8 => client.models().map(drop),
+        8 if number % 20 == 8 => client.models().map(drop),
+        8 => {
+            let file = || Some(file.into());
+            let bridge =
+                Predict { task: Task::Bridge, section_a_hash: file(), section_b_hash: file(), ..base };
+            client.predict(&bridge).map(drop)
+        }
         _ => client.predict(&Predict { task: Task::Loops, ..base }).map(drop),
     }
 }
@@ -248,13 +256,14 @@ fn soak(requests: u64) -> Result<()> {
         next.store(to, Ordering::Relaxed);
         Ok(())
     };
-    pass(requests / 5)?;
+    // Until each worker and each session has been as large as it becomes.
+    pass(WARM)?;
     let early = service.memory()?;
-    pass(requests)?;
+    pass(WARM + requests)?;
     let late = service.memory()?;
     let growth = late / early - 1.0;
     println!(
-        "{requests} requests: {:.1} MB after a fifth, {:.1} MB at the end, {:+.1} %",
+        "{requests} requests: {:.1} MB before them (after {WARM} others), {:.1} MB at the end, {:+.1} %",
         early / 1e6,
         late / 1e6,
         growth * 100.0
