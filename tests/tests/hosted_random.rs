@@ -137,7 +137,7 @@ fn add(whole: &mut Recording, part: Recording) {
 #[test]
 fn whatever_happens_every_note_ends() {
     let (mut passed, mut answered) = (0, 0);
-    for seed in 0..16 {
+    for seed in 0..40 {
         let (out, struck) = perform(seed);
         let notes = paired(&out).unwrap_or_else(|why| panic!("performance {seed}: {why}"));
         assert!(
@@ -152,5 +152,5 @@ fn whatever_happens_every_note_ends() {
         answered += notes.len() - own;
     }
     let said = format!("{passed} notes passed on and {answered} generated");
-    assert!(passed > 200 && answered > 200, "{said}: the performances are too quiet to show anything");
+    assert!(passed > 200 && answered > 100, "{said}: the performances are too quiet to show anything");
 }

@@ -206,8 +206,8 @@ mod tests {
         let ask = Ask::of(&request, &|_| Ok(None)).unwrap();
         let plan = plan(&ask, engine.model()).unwrap();
         let life = Life::new(Duration::MAX);
-        let failure = play(&engine, &plan, (2, Some(0)), &life, &mut |_| {}).unwrap_err();
+        let failure = play(&engine, &plan, (2, 0), &life, &mut |_| {}).unwrap_err();
         assert_eq!((failure.kind, life.tokens.load(Ordering::Relaxed)), (ProblemKind::GenerationFailed, 0));
-        assert_eq!(play(&engine, &plan, (2, Some(1)), &life, &mut |_| {}).unwrap().len(), 2);
+        assert_eq!(play(&engine, &plan, (2, 1), &life, &mut |_| {}).unwrap().len(), 2);
     }
 }
