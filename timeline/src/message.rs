@@ -265,8 +265,10 @@ impl Settings {
     pub fn parts(&self) -> impl Iterator<Item = Instrument> + '_ {
         let first = self.answer.unwrap_or(self.player);
         let all = [Some(first), self.others[0], self.others[1], self.others[2]];
-        let is_new = move |place: usize| !all[..place].contains(&all[place]);
-        (0..all.len()).filter(move |place| is_new(*place)).filter_map(move |place| all[place])
+        let is_new = move |(place, one): &(usize, Option<Instrument>)| {
+            !all.iter().take(*place).any(|before| before == one)
+        };
+        all.into_iter().enumerate().filter(is_new).filter_map(|(_, one)| one)
     }
 
     /// Whether phrases end at bar lines, so that answers begin there.

@@ -101,6 +101,7 @@ unsafe fn few<L: Lanes, const G: usize>(look: Look<'_, '_>, scores: &mut Vec<f32
     unsafe { score::<L, G>(common, asked, (scores, stride), scale) };
     for (g, query) in queries.iter().enumerate() {
         let own = &mut scores[g * stride + common.positions..(g + 1) * stride];
+        // SAFETY: as above.
         unsafe { score::<L, 1>(query.own, [query.q], (own, 0), scale) };
     }
     let mut totals = [0.0; G];
@@ -111,10 +112,13 @@ unsafe fn few<L: Lanes, const G: usize>(look: Look<'_, '_>, scores: &mut Vec<f32
     }
     let weights = (&scores[..], stride);
     match queries[0].out.len() / LANES {
+        // SAFETY: as above.
         2 => unsafe { mix::<L, 2, G>(common, queries, weights, totals, 0) },
+        // SAFETY: as above.
         4 => unsafe { mix::<L, 4, G>(common, queries, weights, totals, 0) },
         count => {
             for part in 0..count {
+                // SAFETY: as above.
                 unsafe { mix::<L, 1, G>(common, queries, weights, totals, part) };
             }
         }

@@ -193,39 +193,43 @@ fn pair(block: &[u8], pair: usize, (x, groups): (&[i8], &[i32]), sums: &mut [__m
 #[derive(Clone, Copy)]
 struct Wide(__m256, __m256);
 
-// SAFETY of all: the trait's promise.
 impl Lanes for Wide {
     #[inline(always)]
     unsafe fn all(x: f32) -> Self {
+        // SAFETY: the trait's promise.
         let all = unsafe { _mm256_set1_ps(x) };
         Self(all, all)
     }
 
     #[inline(always)]
     unsafe fn ahead(from: &[u16; TILE]) {
-        // A hint; it may lie outside.
+        // SAFETY: a hint, which may lie outside.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(from.as_ptr().cast::<i8>().wrapping_add(AHEAD)) };
     }
 
     #[inline(always)]
     unsafe fn halves(from: &[u16; TILE]) -> Self {
+        // SAFETY: the trait's promise.
         let half = |at: usize| unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.as_ptr().add(at).cast())) };
         Self(half(0), half(8))
     }
 
     #[inline(always)]
     unsafe fn and_product(self, a: Self, b: Self) -> Self {
+        // SAFETY: the trait's promise.
         unsafe { Self(_mm256_fmadd_ps(a.0, b.0, self.0), _mm256_fmadd_ps(a.1, b.1, self.1)) }
     }
 
     #[inline(always)]
     unsafe fn and(self, other: Self) -> Self {
+        // SAFETY: the trait's promise.
         unsafe { Self(_mm256_add_ps(self.0, other.0), _mm256_add_ps(self.1, other.1)) }
     }
 
     #[inline(always)]
     unsafe fn numbers(self) -> [f32; TILE] {
         let mut numbers = [0.0; TILE];
+        // SAFETY: the trait's promise.
         unsafe {
             _mm256_storeu_ps(numbers.as_mut_ptr(), self.0);
             _mm256_storeu_ps(numbers.as_mut_ptr().add(8), self.1);

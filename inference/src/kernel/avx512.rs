@@ -293,37 +293,41 @@ unsafe fn pair<const M: usize, const N: usize>(
 #[derive(Clone, Copy)]
 struct Wide(__m512);
 
-// SAFETY of all: the trait's promise.
 impl Lanes for Wide {
     #[inline(always)]
     unsafe fn all(x: f32) -> Self {
+        // SAFETY: the trait's promise.
         Self(unsafe { _mm512_set1_ps(x) })
     }
 
     #[inline(always)]
     unsafe fn ahead(from: &[u16; TILE]) {
-        // A hint; it may lie outside.
+        // SAFETY: a hint, which may lie outside.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(from.as_ptr().cast::<i8>().wrapping_add(AHEAD)) };
     }
 
     #[inline(always)]
     unsafe fn halves(from: &[u16; TILE]) -> Self {
+        // SAFETY: the trait's promise.
         Self(unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.as_ptr().cast())) })
     }
 
     #[inline(always)]
     unsafe fn and_product(self, a: Self, b: Self) -> Self {
+        // SAFETY: the trait's promise.
         Self(unsafe { _mm512_fmadd_ps(a.0, b.0, self.0) })
     }
 
     #[inline(always)]
     unsafe fn and(self, other: Self) -> Self {
+        // SAFETY: the trait's promise.
         Self(unsafe { _mm512_add_ps(self.0, other.0) })
     }
 
     #[inline(always)]
     unsafe fn numbers(self) -> [f32; TILE] {
         let mut numbers = [0.0; TILE];
+        // SAFETY: the trait's promise.
         unsafe { _mm512_storeu_ps(numbers.as_mut_ptr(), self.0) };
         numbers
     }

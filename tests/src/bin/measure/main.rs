@@ -53,7 +53,7 @@ fn main() -> Result<()> {
         simulated(&bundle, &phrases);
     }
     if asked("jumps") {
-        jumps(&bundle, &phrases[0]);
+        jumps(&bundle, &phrases);
     }
     if asked("cost") {
         cost(&bundle, &phrases);
@@ -160,20 +160,33 @@ fn row(source: &Source, phrase: &Phrase, tempo: f64, blocks: &[u32]) {
     );
 }
 
-/// Loops, seeks and tempo ramps.
-fn jumps(source: &Source, phrase: &Phrase) {
-    println!("\nJUMPS, simulated clock, phrase {}, 120 BPM", phrase.name);
-    println!("transport       block  notes  off the grid  after the jump, of the old plan  hanging");
-    for (name, song) in transports(120.0, phrase.detected()) {
-        for block in [128, 512, 4096] {
-            let out = perform(source, phrase, &song, block, Clock::Simulated);
-            let (notes, hanging) = answer(&out, phrase, &song);
-            let grid = most(notes.iter().map(|n| off_grid(n.at, &song)));
-            let jump = song.acts.iter().skip(1).map(|(at, _)| (at * RATE).round() as u64).next();
-            let stale = jump.map_or(0, |jump| notes.iter().filter(|n| n.at >= jump).count());
-            println!("{name:<15} {block:>5}  {:>5}  {grid:>9.2} sa  {stale:>32}  {hanging:>7}", notes.len());
+/// Loops, seeks and tempo ramps at every tempo: of the first phrase at three sizes of block, of the others at one.
+fn jumps(source: &Source, phrases: &[Phrase]) {
+    println!("\nJUMPS, simulated clock");
+    println!(
+        "transport       phrase       BPM  block  notes  off the grid  after the jump, of the old plan  hanging"
+    );
+    for (number, phrase) in phrases.iter().enumerate() {
+        for tempo in TEMPI {
+            let blocks = if number == 0 { &[32, 512, 4096][..] } else { &[512] };
+            for (name, song) in transports(tempo, phrase.detected()) {
+                blocks.iter().for_each(|block| jump(source, phrase, (name, tempo), &song, *block));
+            }
         }
     }
+}
+
+fn jump(source: &Source, phrase: &Phrase, (name, tempo): (&str, f64), song: &Song, block: u32) {
+    let out = perform(source, phrase, song, block, Clock::Simulated);
+    let (notes, hanging) = answer(&out, phrase, song);
+    let grid = most(notes.iter().map(|n| off_grid(n.at, song)));
+    let jump = song.acts.iter().skip(1).map(|(at, _)| (at * RATE).round() as u64).next();
+    let stale = jump.map_or(0, |jump| notes.iter().filter(|n| n.at >= jump).count());
+    println!(
+        "{name:<15} {:<11} {tempo:>4}  {block:>5}  {:>5}  {grid:>9.2} sa  {stale:>32}  {hanging:>7}",
+        phrase.name,
+        notes.len()
+    );
 }
 
 /// Cost of `process()` as a share of the block, live (nothing waits), `HASTE` times faster than life.
