@@ -85,6 +85,8 @@ pub enum Cut {
     Yield,
     /// Panic, bypass, reset, or mode off.
     Silence,
+    /// A reset by a host that renders offline: as silence, and nothing was heard, so that what follows is always the same.
+    Anew,
     /// A new answer was asked for ("answer again").
     Again,
     /// The audio thread was made anew, for another rate or block size: what sounded ends, what was heard stays.

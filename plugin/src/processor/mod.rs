@@ -138,9 +138,10 @@ impl Audio {
         Left { sounding: self.sounding, passed: self.passed, clock: self.clock }
     }
 
-    /// All that sounds ends at the start of the next block; the built-in sound is cut now. Realtime: yes.
+    /// All that sounds ends at the start of the next block; the built-in sound is cut now. Whoever plays goes on with what
+    /// was heard; a render begins without. Realtime: yes.
     pub fn reset(&mut self) {
-        self.silence.get_or_insert(Cut::Silence);
+        self.silence.get_or_insert(if self.offline { Cut::Anew } else { Cut::Silence });
         self.synth.cut();
     }
 

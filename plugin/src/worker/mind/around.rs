@@ -37,6 +37,23 @@ impl Mind {
     }
 }
 
+/// What is said to a player who waits for an accompaniment that cannot come.
+pub const STANDS: &str =
+    "Accompany plays around a take, at its place in the song: start the host's transport.";
+
+impl Mind {
+    /// Says where there is a take to play around and no transport that comes to it.
+    pub(super) fn say_if_it_stands(&mut self, tick: &Tick, settings: &Settings) {
+        let waits = settings.mode == Mode::Accompany && !tick.playing;
+        let stands = waits && sounding(&self.takes.takes()).is_some();
+        let said = self.picture.message == STANDS;
+        if stands != said && (said || self.picture.message.is_empty()) {
+            let message = if stands { STANDS } else { "" };
+            self.show(|picture| picture.message = message.into());
+        }
+    }
+}
+
 /// The take that plays: the newest that is not muted.
 pub fn sounding(takes: &[Take]) -> Option<&Take> {
     takes.iter().rev().find(|take| !take.muted)

@@ -36,7 +36,17 @@ impl Mind {
         if why == Cut::Silence {
             self.phrase.close();
         }
+        if why == Cut::Anew {
+            self.forget();
+        }
         self.activity(if self.is_armed() { Activity::Waiting } else { Activity::Off });
+    }
+
+    /// As if nothing had been heard or answered.
+    fn forget(&mut self) {
+        (self.history, self.phrase, self.along) = Default::default();
+        (self.newest, self.before, self.grows) = (None, None, None);
+        (self.answers, self.pedal) = (0, false);
     }
 
     /// The host stops: nobody answers what was played until then. What is played from now on is another phrase.

@@ -40,7 +40,7 @@ use crate::view::{Activity, Picture, View};
 
 /// Notes up to this far ahead are sent before an offline tick is acknowledged.
 const HORIZON: f64 = 1.0;
-/// Others are told each so many ticks: a quarter of a beat.
+/// Others are told each so many ticks, and the player what is in his way: a quarter of a beat.
 const SAID: u64 = 6;
 
 /// One instance's mind.
@@ -261,6 +261,9 @@ impl Mind {
             self.follow_engines();
         }
         self.watch_over_service(&tick);
+        if let Some(settings) = self.settings.filter(|_| self.ticks % SAID == 0) {
+            self.say_if_it_stands(&tick, &settings);
+        }
         match self.settings {
             Some(settings) if settings.mode.plays_along() => self.play_along(&tick, &settings),
             Some(settings) if settings.mode != Mode::Off => {

@@ -443,3 +443,18 @@ fn what_is_heard_until_the_next_beat_belongs_to_the_history() {
     let heard: Vec<u8> = stage.mind.history.answered().map(|note| note.key.0).collect();
     assert_eq!(heard, [72, 74, 76]);
 }
+
+#[test]
+fn who_waits_for_an_accompaniment_without_a_transport_is_told() {
+    let mut stage = Stage::new(Settings { mode: Mode::Accompany, ..Settings::default() });
+    stage.playing = false;
+    stage.go(12);
+    assert_eq!(stage.mind.picture.message, "", "there is nothing to play around");
+    let note = crate::state::TakeNote { at: 0.0, len: 1.0, key: 60, velocity: 80, instrument: 0, channel: 0 };
+    stage.mind.takes.keep(Take { notes: vec![note], ..Take::default() });
+    stage.go(12);
+    assert_eq!(stage.mind.picture.message, around::STANDS);
+    stage.playing = true;
+    stage.go(12);
+    assert_eq!(stage.mind.picture.message, "");
+}
