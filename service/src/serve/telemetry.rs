@@ -204,7 +204,14 @@ mod tests {
             ("http://localhost:4318", None, "http://localhost:4318", true, "localhost:4318"),
             ("127.0.0.1:9", Some("http/protobuf"), "http://127.0.0.1:9", true, "127.0.0.1:9"),
             ("http://a:4318/", Some("grpc"), "http://a:4318", false, "a:4318"),
-            ("https://otel.example/x", Some("http/protobuf"), "https://otel.example/x", true, "otel.example"),
+            (
+                "https://otel.example/x",
+                Some("http/protobuf"),
+                "https://otel.example/x",
+                true,
+                "otel.example:443",
+            ),
+            ("http://[::1]", None, "http://[::1]", false, "[::1]:80"),
         ] {
             let collector = Collector::at(named, protocol);
             assert_eq!((collector.endpoint.as_str(), collector.http), (endpoint, http), "{named}");
