@@ -2,7 +2,8 @@
 use std::f32::consts::TAU;
 
 const BITS: u32 = 11;
-const SIZE: usize = 1 << BITS;
+/// Samples of a cycle.
+pub const SIZE: usize = 1 << BITS;
 const BANDS: usize = 11;
 pub const TIMBRES: usize = 8;
 

@@ -1,7 +1,7 @@
 //! One sounding note.
 use crate::{
     drums::drum,
-    tables::{Tables, look},
+    tables::{SIZE, Tables, look},
 };
 use continuo_timeline::{Channel, Instrument, Key, Velocity};
 
@@ -204,6 +204,13 @@ impl Voice {
     /// Adds this voice to a stretch of the mix. Realtime: yes.
     pub fn add(&mut self, tables: &Tables, left: &mut [f32], right: &mut [f32]) {
         let (cycle, sine) = (tables.cycle(self.timbre, self.key), tables.cycle(7, 127));
+        // Most of a voice's life, and so most of what all of them cost.
+        if !self.drum && !self.rising && self.stage != Stage::Dying {
+            return match self.wide > 1.0 {
+                true => self.ring::<true>(cycle, left, right),
+                false => self.ring::<false>(cycle, left, right),
+            };
+        }
         for (l, r) in left.iter_mut().zip(right.iter_mut()) {
             self.envelope();
             if self.stage == Stage::Free {
@@ -215,6 +222,34 @@ impl Voice {
             *l += out * self.left;
             *r += out * self.right;
         }
+    }
+
+    /// The same once it only falls, with what changes kept out of memory.
+    fn ring<const WIDE: bool>(&mut self, cycle: &[f32], left: &mut [f32], right: &mut [f32]) {
+        // Of a length that is known no place has to be looked at twice.
+        let Ok(cycle) = <&[f32; SIZE]>::try_from(cycle) else { return };
+        let fall = if self.stage == Stage::Released { self.release } else { self.decay };
+        let (tone, to_left, to_right) = (self.tone, self.left, self.right);
+        let (step, settle) = (self.step, self.settle);
+        let (mut level, mut low, mut phase, mut second) = (self.level, self.low, self.phase, self.second);
+        for (l, r) in left.iter_mut().zip(right.iter_mut()) {
+            level *= fall;
+            if level < 1e-5 {
+                *self = Self::FREE;
+                return;
+            }
+            phase = phase.wrapping_add(step);
+            second = second.wrapping_add(settle);
+            let raw = match WIDE {
+                true => 0.5 * (look(cycle, phase) + look(cycle, second)),
+                false => look(cycle, phase),
+            };
+            low += tone * (raw - low);
+            let out = low * level;
+            *l += out * to_left;
+            *r += out * to_right;
+        }
+        (self.level, self.low, self.phase, self.second) = (level, low, phase, second);
     }
 }
 
