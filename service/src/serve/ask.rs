@@ -20,8 +20,8 @@ pub struct Ask {
     pub task: Task,
     /// Seconds of new music, if they are said.
     pub seconds: Option<f64>,
-    /// Most new notes, if they are said.
-    pub notes: Option<usize>,
+    /// Whether the most tokens are said.
+    pub counts_tokens: bool,
     /// Most tokens of each answer: what is asked, else as many as may be.
     pub most_tokens: i64,
     /// Seconds of the file that stay.
@@ -169,7 +169,7 @@ impl Ask {
         Self {
             task: request.task,
             seconds,
-            notes: tokens.map(|tokens| tokens as usize / 3),
+            counts_tokens: tokens.is_some(),
             most_tokens: tokens.unwrap_or(MOST_TOKENS),
             prime: look.number("prime_seconds", request.prime_seconds, 5.0, (1.0, 60.0)),
             sampling: Sampling {
@@ -211,9 +211,14 @@ impl Ask {
         }
     }
 
+    /// Most notes of a variation.
+    pub fn most_notes(&self) -> usize {
+        usize::try_from(self.most_tokens / 3).unwrap_or(0)
+    }
+
     /// Seconds of new music: what is said, else what the most notes leave open, else 20.
     pub fn length(&self) -> f64 {
-        self.seconds.unwrap_or(if self.notes.is_some() { 120.0 } else { 20.0 })
+        self.seconds.unwrap_or(if self.counts_tokens { 120.0 } else { 20.0 })
     }
 }
 

@@ -48,7 +48,7 @@ impl Music<'_> {
     fn pace(&self) -> Option<String> {
         let (low, high) = self.ask.wishes.density?.band();
         let (song, (from, to)) = (&self.plan.page.song, self.plan.page.span);
-        let cut = self.ask.notes.is_some_and(|most| self.sheet.made.len() >= most);
+        let cut = self.sheet.made.len() >= self.ask.most_notes();
         let last = self.sheet.made.last().filter(|_| cut).map_or(to, |last| last.at);
         let notes = self.heard.iter().filter(|note| note.at.0 <= last.0).count();
         let pace = notes as f64 / (song.seconds(last) - song.seconds(from)).max(0.01);

@@ -131,13 +131,7 @@ impl Errand {
         let plan = plan(&self.ask, chosen.engine.model())?;
         let mut tell = |word: &Word<'_>| say(word_of(&plan, word));
         let before = steps(chosen);
-        let all = play(
-            &chosen.engine,
-            &plan,
-            (self.ask.variations, self.ask.most_tokens as usize / 3),
-            life,
-            &mut tell,
-        );
+        let all = play(&chosen.engine, &plan, (self.ask.variations, self.ask.most_notes()), life, &mut tell);
         let after = steps(chosen);
         let together = (after.1 - before.1) / (after.0 - before.0).max(1.0);
         life.together.store(together.to_bits(), Ordering::Relaxed);
@@ -176,7 +170,7 @@ impl Errand {
         let (hash, _) = service.store.put(sheet.bytes)?;
         self.first.get_or_init(|| hash.clone());
         // The length decides, unless the count of tokens did.
-        let cut = self.ask.notes.is_some_and(|most| new >= most);
+        let cut = new >= self.ask.most_notes();
         let seed = derive(self.ask.sampling.seed, id);
         let artifact = self.artifact(hash.clone(), seed, chosen, &facts);
         let variation = Variation {

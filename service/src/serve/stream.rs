@@ -90,6 +90,6 @@ fn complete(result: Prediction, first: Option<&String>) -> Progress {
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // at most 8 * 8192
 fn estimate(ask: &Ask) -> u64 {
     let by_time = (ask.length() * PACE) as u64;
-    let notes = ask.notes.map_or(by_time, |most| by_time.min(most as u64));
+    let notes = by_time.min(ask.most_notes() as u64);
     notes * TOKENS as u64 * ask.variations
 }
