@@ -16,7 +16,7 @@ use crate::kernel::{Bits, Kernel};
 use crate::plain::{Plain, PlainCache};
 use crate::quick::{Kv, MOST_DECODED, Part, Quick, Source};
 use crate::reference::{self, Reference};
-use crate::shelf::Shelf;
+use crate::shelf::{self, Identity, Shelf};
 
 /// What a tick of the model's time is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,16 @@ pub struct Model {
     computed: AtomicU64,
     /// Why it is not computed where it was wanted.
     instead: Option<String>,
+    identity: Option<Identity>,
+}
+
+/// What a model is read from, beside its tensors.
+struct Origin<'a> {
+    /// Its name, if its config has none.
+    name: String,
+    identity: Option<Identity>,
+    /// Where its small weights are kept.
+    shelf: Option<(&'a Shelf, &'a Files)>,
 }
 
 enum Weights {
@@ -141,9 +151,11 @@ impl Model {
     /// The same, with small weights kept on this shelf.
     pub fn load_from(path: &Path, precision: Precision, shelf: &Shelf) -> Result<Arc<Self>, Error> {
         let files = Files::read(path)?;
+        // What is exact is looked at and played to nobody: nobody asks later what it was.
+        let identity = if precision == Precision::Exact { None } else { shelf.identity(&files) };
         // A compact file holds small weights already, and is soon read.
         let shelf = files.config().map(|_| (shelf, &files));
-        Self::build(&files.checkpoint()?, &stem(path), precision, shelf)
+        Self::build(&files.checkpoint()?, precision, Origin { name: stem(path), identity, shelf })
     }
 
     /// A compact file that is in memory already, to be played.
@@ -153,19 +165,16 @@ impl Model {
 
     /// The same, held as `precision` says.
     pub fn from_compact_as(bytes: &[u8], precision: Precision) -> Result<Arc<Self>, Error> {
-        Self::build(&Checkpoint::compact(Path::new("the built-in model"), bytes)?, "default", precision, None)
+        let from = Checkpoint::compact(Path::new("the built-in model"), bytes)?;
+        let identity = (precision != Precision::Exact).then(|| shelf::of_bytes(bytes));
+        Self::build(&from, precision, Origin { name: "default".into(), identity, shelf: None })
     }
 
-    fn build(
-        from: &Checkpoint<'_>,
-        fallback: &str,
-        precision: Precision,
-        shelf: Option<(&Shelf, &Files)>,
-    ) -> Result<Arc<Self>, Error> {
+    fn build(from: &Checkpoint<'_>, precision: Precision, origin: Origin<'_>) -> Result<Arc<Self>, Error> {
         let own = from.config.continuo.as_ref();
         let mut instead = None;
         let quick =
-            || Self::quick(from, bits(), shelf).map(|made| made.with(Kernel::best(), threads()).into());
+            || Self::quick(from, bits(), &origin).map(|made| made.with(Kernel::best(), threads()).into());
         let weights = match precision {
             Precision::Exact => Weights::Plain(Box::new(Plain::read(from)?)),
             Precision::Quick => quick()?,
@@ -178,14 +187,11 @@ impl Model {
                 }
             },
             Precision::With(kernel, threads, bits) => {
-                Self::quick(from, bits, shelf)?.with(kernel, threads).into()
+                Self::quick(from, bits, &origin)?.with(kernel, threads).into()
             }
         };
         Ok(Arc::new(Self {
-            name: own
-                .map(|own| own.name.clone())
-                .filter(|n| !n.is_empty())
-                .unwrap_or_else(|| fallback.into()),
+            name: own.map(|own| own.name.clone()).filter(|n| !n.is_empty()).unwrap_or(origin.name),
             frame: match own {
                 Some(own) if own.frame == "beat" && own.ticks_per_beat > 0 => {
                     TimeFrame::Beats { ticks_per_beat: own.ticks_per_beat }
@@ -196,13 +202,17 @@ impl Model {
             weights,
             computed: AtomicU64::new(0),
             instead,
+            identity: origin.identity,
             config: from.config.clone(),
         }))
     }
 
-    fn quick(from: &Checkpoint<'_>, bits: Bits, shelf: Option<(&Shelf, &Files)>) -> Result<Quick, Error> {
-        let kept = shelf.map(|(shelf, files)| shelf.weights(files, from, bits)).transpose()?;
-        let forget = || shelf.iter().for_each(|(_, files)| files.forget());
+    fn quick(from: &Checkpoint<'_>, bits: Bits, origin: &Origin<'_>) -> Result<Quick, Error> {
+        let place = origin.shelf.zip(origin.identity);
+        let kept = place
+            .map(|((shelf, files), identity)| shelf.weights((files, identity), from, bits))
+            .transpose()?;
+        let forget = || origin.shelf.iter().for_each(|(_, files)| files.forget());
         let anew = Source::Checkpoint(from, &forget);
         let mut source = kept.flatten().map_or(anew, |kept| Source::Packed(from, kept));
         Quick::read(&mut source, from, bits)
@@ -216,6 +226,13 @@ impl Model {
     /// Why it is not computed on the graphics processor that was asked for, if one was.
     pub fn instead(&self) -> Option<&str> {
         self.instead.as_deref()
+    }
+
+    /// What tells its weights from all others: 32 hexadecimal digits of a hash (SHA-256) of its files, config and all. Every
+    /// copy of them has the same, whatever it is called and however it is computed, and so does its file in the
+    /// [`Shelf`]. `None` if it is exact.
+    pub fn identity(&self) -> Option<String> {
+        self.identity.map(|identity| shelf::hex(&identity[..16]))
     }
 
     /// Its name, from the config or the file.

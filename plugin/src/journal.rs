@@ -127,7 +127,13 @@ fn read(path: &Path) -> Option<Found> {
     for line in BufReader::new(File::open(path).ok()?).lines() {
         // A crash may have cut the last line.
         match serde_json::from_str(&line.ok()?) {
-            Ok(Line::Kept(take)) => kept.push(take),
+            Ok(Line::Kept(take)) => {
+                // One that grew stands there twice.
+                match kept.iter_mut().find(|one: &&mut Take| !take.id.is_empty() && one.id == take.id) {
+                    Some(one) => *one = take,
+                    None => kept.push(take),
+                }
+            }
             Ok(Line::Heard(take)) => heard.push(take),
             Ok(Line::Closed) => return None,
             Err(_) => {}
@@ -185,13 +191,28 @@ mod tests {
         assert_eq!(found[0].takes, [take(62), take(60), take(52), take(50)]);
         let store = TakeStore::default();
         store.recover(&found[0].takes);
-        assert_eq!(store.takes().last(), Some(&take(62)), "the answer that was kept last plays");
+        let last = store.takes().pop().unwrap();
+        assert_eq!(last, Take { id: last.id.clone(), ..take(62) }, "the answer that was kept last plays");
         close(&found[0]).unwrap();
         assert!(found_in(&folder).is_empty());
         let mut journal = Journal { folder: Some(folder.clone()), file: None };
         journal.kept(&take(61)).unwrap();
         drop(journal);
         assert!(found_in(&folder).is_empty(), "an instance that ended in order");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_take_that_grew_comes_back_once_and_whole() {
+        let folder = std::env::temp_dir().join(format!("continuo-journal-grown-{}", std::process::id()));
+        let mut journal = Journal { folder: Some(folder.clone()), file: None };
+        let named = |id: &str, key: u8| Take { id: id.into(), ..take(key) };
+        let whole = Take { notes: [take(60).notes, take(64).notes].concat(), ..named("a", 60) };
+        for kept in [&named("a", 60), &named("b", 62), &whole] {
+            journal.kept(kept).unwrap();
+        }
+        crashed(journal, &folder);
+        assert_eq!(found_in(&folder)[0].takes, [named("b", 62), whole]);
         std::fs::remove_dir_all(folder).unwrap();
     }
 

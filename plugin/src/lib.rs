@@ -10,6 +10,7 @@ pub mod edge;
 pub mod editor;
 pub mod events;
 pub mod journal;
+pub mod kept;
 pub mod learnt;
 pub mod link;
 mod metronome;

@@ -4,83 +4,16 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use continuo_timeline::{Beats, Channel, Instrument, Key, Note, Velocity};
 use nice_plug::params::persist::PersistentField;
 use serde::{Deserialize, Serialize};
 
 use crate::journal::Journal;
+pub use crate::kept::{Asked, Take, TakeNote};
 use crate::learnt::Learnt;
 use crate::partner::PartnerStore;
 
 /// Version that this plugin writes.
 const VERSION: u32 = 1;
-
-/// A note of a take, in song positions (quarter notes).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)] // named for what they are
-pub struct TakeNote {
-    pub at: f64,
-    pub len: f64,
-    pub key: u8,
-    pub velocity: u8,
-    pub instrument: u8,
-    pub channel: u8,
-}
-
-impl TakeNote {
-    /// The same as a note at its song position, whatever the file said.
-    pub fn note(&self) -> Note {
-        Note {
-            at: Beats(self.at),
-            len: Beats(self.len),
-            key: Key(self.key & 127),
-            velocity: Velocity(self.velocity.clamp(1, 127)),
-            instrument: Instrument(self.instrument.min(128)),
-            channel: Channel(self.channel & 15),
-        }
-    }
-}
-
-/// An answer that the player kept.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Take {
-    /// Its notes.
-    pub notes: Vec<TakeNote>,
-    /// The seed that it was drawn with.
-    #[serde(default)]
-    pub seed: u32,
-    /// Name of the model, or of the file that it came from.
-    #[serde(default)]
-    pub model: String,
-    /// What it answers: 16 hexadecimal digits that are the same where the same was played before it. Empty where nobody
-    /// knows.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub context: String,
-    /// How it was asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub asked: Option<Asked>,
-    /// Whether it is silent.
-    #[serde(default)]
-    pub muted: bool,
-}
-
-/// What an answer was asked for with; of older takes nobody knows.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Asked {
-    /// What the plugin did: "Respond".
-    pub mode: String,
-    /// Length in bars.
-    pub bars: u8,
-    /// Quarter notes a minute.
-    pub tempo: f64,
-    /// Softmax temperature.
-    pub temperature: f32,
-    /// Nucleus mass.
-    pub top_p: f32,
-    /// Wanted notes a beat, relative to what was played.
-    pub density: f32,
-}
 
 #[derive(Serialize, Deserialize)]
 struct Saved {
@@ -122,19 +55,25 @@ impl Default for TakeStore {
 }
 
 impl TakeStore {
+    /// Gives a take that is to be kept its name.
+    pub fn name(&self, take: &mut Take) {
+        take.name(&self.lock().takes);
+    }
+
     /// Adds a take. `false` where the project will not have it: it was saved by a newer version, whose text is kept as it
     /// came.
-    pub fn keep(&self, take: Take) -> bool {
+    pub fn keep(&self, mut take: Take) -> bool {
         let mut inside = self.lock();
+        take.name(&inside.takes);
         inside.takes.push(take);
         self.changed.store(true, Ordering::Relaxed);
         inside.newer.is_none()
     }
 
-    /// Puts a take in the place of another, if that is still there.
-    pub fn replace(&self, before: &Take, take: Take) {
-        if let Some(place) = self.lock().takes.iter_mut().rev().find(|one| *one == before) {
-            *place = take;
+    /// Puts a take in the place of what it was before, if that is still there.
+    pub fn replace(&self, take: Take) {
+        if let Some(place) = self.lock().takes.iter_mut().find(|one| one.id == take.id) {
+            *place = Take { muted: place.muted, ..take };
             self.changed.store(true, Ordering::Relaxed);
         }
     }
@@ -159,12 +98,30 @@ impl TakeStore {
         self.lock().wanted.take()
     }
 
-    /// Adds takes that a journal brought back, newest first. They are older than those of the project: where it has none,
-    /// the newest of them plays.
-    pub fn recover(&self, takes: &[Take]) {
-        self.lock().takes.splice(0..0, takes.iter().rev().cloned());
+    /// Adds takes that a journal brought back, newest first, and gives back those that the project did not have, oldest
+    /// first. They are older than those of the project: where it has none, the newest of them plays.
+    pub fn recover(&self, takes: &[Take]) -> Vec<Take> {
+        let mut inside = self.lock();
+        let kept = inside.takes.len();
+        for take in takes.iter().rev() {
+            let is_there = |one: &Take| !take.id.is_empty() && one.id == take.id;
+            if !inside.takes.iter().any(is_there) {
+                let mut take = take.clone();
+                take.name(&inside.takes);
+                inside.takes.push(take);
+            }
+        }
+        let back = inside.takes.split_off(kept);
+        inside.takes.splice(0..0, back.iter().cloned());
+        drop(inside);
         self.changed.store(true, Ordering::Relaxed);
         self.generation.fetch_add(1, Ordering::Release);
+        back
+    }
+
+    /// Whether the project has a take of this name.
+    pub fn has(&self, id: &str) -> bool {
+        self.lock().takes.iter().any(|take| take.id == id)
     }
 
     /// All takes.
@@ -202,7 +159,7 @@ impl TakeStore {
         let mut inside = self.lock();
         *inside = Inside::default();
         match serde_json::from_str::<Saved>(text) {
-            Ok(saved) if saved.version <= VERSION => inside.takes = saved.takes,
+            Ok(saved) if saved.version <= VERSION => inside.takes = named(saved.takes),
             Ok(_) => inside.newer = Some(text.to_owned()),
             Err(_) if version(text).is_some_and(|version| version > u64::from(VERSION)) => {
                 inside.newer = Some(text.to_owned());
@@ -222,6 +179,15 @@ impl TakeStore {
         self.changed.store(false, Ordering::Relaxed);
         self.generation.fetch_add(1, Ordering::Release);
     }
+}
+
+/// With a name each: earlier versions gave none.
+fn named(takes: Vec<Take>) -> Vec<Take> {
+    takes.into_iter().fold(Vec::new(), |mut named, mut take| {
+        take.name(&named);
+        named.push(take);
+        named
+    })
 }
 
 fn version(text: &str) -> Option<u64> {
@@ -280,8 +246,57 @@ mod tests {
         store.keep(take());
         let other = TakeStore::default();
         other.load(&store.text());
-        assert_eq!(other.takes(), [take()]);
+        let named = Take { id: other.takes()[0].id.clone(), ..take() };
+        assert!(other.takes() == [named] && other.takes() == store.takes());
         assert_eq!(other.generation(), 1);
+        assert_eq!(other.text(), store.text());
+    }
+
+    /// As the first version with takes wrote it, and the one that knew how a take was asked for.
+    const OLDER: [&str; 2] = [
+        r#"{"version":1,"takes":[{"notes":[{"at":4.0,"len":1.0,"key":60,"velocity":90,"instrument":0,"channel":0}],"seed":3,"model":"default","muted":false},{"notes":[],"seed":3,"model":"file a.mid","muted":true}]}"#,
+        r#"{"version":1,"takes":[{"notes":[{"at":4.0,"len":1.0,"key":60,"velocity":90,"instrument":0,"channel":0}],"seed":3,"model":"default","context":"0123456789abcdef","asked":{"mode":"Respond","bars":4,"tempo":120.0,"temperature":1.0,"top_p":0.95,"density":1.0},"muted":false},{"notes":[],"seed":3,"model":"file a.mid","muted":true}]}"#,
+    ];
+
+    #[test]
+    fn takes_of_earlier_versions_get_names_that_stay() {
+        for text in OLDER {
+            let store = TakeStore::default();
+            store.load(text);
+            assert_eq!(store.message(), "");
+            let takes = store.takes();
+            let [first, second] = &takes[..] else { panic!("{takes:?}") };
+            assert_eq!((first.notes.len(), first.seed, first.model.as_str()), (1, 3, "default"));
+            assert!(second.muted && first.id.len() == 16 && second.id.len() == 16 && first.id != second.id);
+            assert!(first.weights.is_empty() && first.around.is_empty() && first.after.is_empty());
+            let again = TakeStore::default();
+            again.load(text);
+            assert_eq!(again.takes(), takes, "not saved since");
+            again.load(&store.text());
+            assert_eq!(again.takes(), takes, "saved since");
+        }
+    }
+
+    #[test]
+    fn what_a_journal_brings_back_is_there_once() {
+        let store = TakeStore::default();
+        store.keep(take());
+        let kept = store.takes();
+        // Of a version that gave no names, and one that stands in the project already.
+        let back = store.recover(&[kept[0].clone(), Take { seed: 4, ..take() }, Take { seed: 5, ..take() }]);
+        let seeds = |takes: &[Take]| takes.iter().map(|take| take.seed).collect::<Vec<_>>();
+        assert_eq!((seeds(&back), seeds(&store.takes())), (vec![5, 4], vec![5, 4, 3]));
+        assert!(back.iter().all(|take| store.has(&take.id) && take.id != kept[0].id));
+    }
+
+    #[test]
+    fn a_take_that_grows_keeps_its_name_and_its_silence() {
+        let store = TakeStore::default();
+        store.load(OLDER[0]);
+        let second = store.takes().remove(1);
+        let notes = take().notes;
+        store.replace(Take { notes: notes.clone(), muted: false, ..second.clone() });
+        assert_eq!(store.takes()[1], Take { notes, ..second });
     }
 
     #[test]

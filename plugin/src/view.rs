@@ -62,6 +62,8 @@ pub struct Picture {
     pub chord: String,
     /// Takes kept so far.
     pub takes: usize,
+    /// The one that plays at its place in the song, in words: who made it, and from which take; or empty.
+    pub take: String,
     /// Milliseconds the model took per token lately.
     pub ms_per_token: f32,
     /// A message for the player: what went wrong and what to do, or empty.

@@ -8,7 +8,7 @@ use continuo_plugin::view::ModelState;
 use continuo_tests::host::{Played, parse};
 use continuo_tests::place::Place;
 use continuo_tests::rehearsal::Rehearsal;
-use continuo_timeline::{Channel, Instrument, Mode, Quantise, Settings};
+use continuo_timeline::{Channel, Instrument, Mode, Press, Quantise, Settings};
 
 const BASS: Instrument = Instrument(33);
 const STRINGS: Instrument = Instrument(48);
@@ -48,6 +48,14 @@ fn chosen_instruments_play_around_a_file_and_the_file_leaves_them_room() {
     }
     assert!(rehearsal.notes.len() >= 8, "{:?}", rehearsal.notes);
     assert!(rehearsal.notes.iter().all(|note| [BASS, STRINGS].contains(&note.instrument)));
+    // What is kept of it says around what it was played, and by which weights.
+    rehearsal.press(Press::Keep);
+    rehearsal.play(&[], 16.1);
+    let [file, kept] = &rehearsal.takes.takes()[..] else { panic!("{:?}", rehearsal.takes.takes()) };
+    assert_eq!((&kept.around[..], &kept.after[..]), (std::slice::from_ref(&file.id), &[][..]));
+    assert_eq!((kept.model.as_str(), kept.weights.len(), file.weights.len()), ("continuo-default", 32, 0));
+    rehearsal.takes.load("");
+    rehearsal.takes.want(band(&place));
     // Played as it was, the file has its bass again.
     rehearsal.set(|settings| settings.mode = Mode::Respond);
     rehearsal.play(&[], 17.0);

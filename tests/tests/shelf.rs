@@ -105,6 +105,37 @@ fn changed(path: &Path) -> std::time::SystemTime {
 }
 
 #[test]
+fn weights_are_told_apart_by_their_content_alone() {
+    let room = Room::new("identity");
+    let tail = |bytes: &mut Vec<u8>| *bytes.last_mut().unwrap() ^= 1;
+    room.checkpoint("copy", |_| ());
+    room.checkpoint("other", tail);
+    let told = |name: &str, shelf: &Shelf| room.load(name, Bits::Eight, shelf).identity().expect("digits");
+    let model = told("model", &room.shelf());
+    assert!(model.len() == 32 && model.bytes().all(|digit| digit.is_ascii_hexdigit()), "{model}");
+    for shelf in [room.shelf(), Shelf::none()] {
+        assert_eq!([told("model", &shelf), told("copy", &shelf)], [model.clone(), model.clone()]);
+        assert_ne!(told("other", &shelf), model);
+    }
+    assert!(room.shelf().list().iter().any(|file| file.path.to_string_lossy().contains(&model)));
+    // Another config makes other music of the same tensors.
+    let config = room.path("copy").join("config.json");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replacen("1e-05", "1e-06", 1)).unwrap();
+    assert_ne!(told("copy", &Shelf::none()), model);
+}
+
+#[test]
+fn a_file_and_the_same_in_memory_are_one() {
+    let room = Room::new("in-memory");
+    let path = room.path("alone.safetensors");
+    std::fs::write(&path, continuo_models::DEFAULT).unwrap();
+    let file = Model::load_from(&path, Precision::Quick, &Shelf::none()).unwrap().identity();
+    assert!(file.is_some());
+    assert_eq!(Model::from_compact(continuo_models::DEFAULT).unwrap().identity(), file);
+}
+
+#[test]
 fn what_was_kept_is_to_the_bit_what_is_packed_anew_and_is_written_once() {
     let room = Room::new("bits");
     room.wide("model");

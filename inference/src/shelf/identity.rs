@@ -20,8 +20,20 @@ const SETTLED: Duration = Duration::from_secs(2);
 const PAGES: u64 = 64;
 const PAGE: u64 = 4_096;
 
-/// The hash of the files' content and config; remembered in `folder` if that can be written. `None` if they cannot be
-/// read.
+/// A file in memory, as if it were one on disk.
+pub fn of_bytes(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = started("");
+    hash.update((bytes.len() as u64).to_le_bytes());
+    hash.update(bytes);
+    hash.finalize().into()
+}
+
+/// The hash of the files' content and config, remembered nowhere. `None` if they cannot be read.
+pub fn of_files(files: &Files) -> Option<[u8; 32]> {
+    content(files).ok()
+}
+
+/// The same, remembered in `folder` if that can be written.
 pub fn of(files: &Files, folder: &Path) -> Option<[u8; 32]> {
     let seen = folder.join(format!("{}.seen", hex(&stamp(files)?)));
     if let Some(known) = std::fs::read_to_string(&seen).ok().and_then(|text| parsed(text.trim())) {
@@ -38,7 +50,7 @@ pub fn of(files: &Files, folder: &Path) -> Option<[u8; 32]> {
 
 /// All of the config and of every file.
 fn content(files: &Files) -> std::io::Result<[u8; 32]> {
-    let mut hash = started(files);
+    let mut hash = started(files.config().unwrap_or_default());
     let mut room = vec![0; 1 << 20];
     for path in files.paths() {
         let mut file = File::open(path)?;
@@ -55,7 +67,7 @@ fn content(files: &Files) -> std::io::Result<[u8; 32]> {
 
 /// Where and when the files are, and a sample of them.
 fn stamp(files: &Files) -> Option<[u8; 32]> {
-    let mut hash = started(files);
+    let mut hash = started(files.config().unwrap_or_default());
     for path in files.paths() {
         let mut file = File::open(path).ok()?;
         let (about, place) = (file.metadata().ok()?, path.canonicalize().ok()?);
@@ -73,9 +85,8 @@ fn stamp(files: &Files) -> Option<[u8; 32]> {
 }
 
 /// Config first: it says what the tensors mean.
-fn started(files: &Files) -> Sha256 {
+fn started(config: &str) -> Sha256 {
     let mut hash = Sha256::new();
-    let config = files.config().unwrap_or_default();
     hash.update((config.len() as u64).to_le_bytes());
     hash.update(config);
     hash

@@ -18,7 +18,11 @@ use crate::files::Files;
 use crate::kernel::Bits;
 use crate::quick::{Quick, Source};
 
+pub use identity::{hex, of_bytes};
 pub use packing::{Reader, Writer};
+
+/// What tells a checkpoint from others: a hash of its files and config.
+pub type Identity = [u8; 32];
 
 /// Checkpoints with less than this are packed faster than they are looked up.
 const LEAST: u64 = 32 << 20;
@@ -94,16 +98,30 @@ impl Shelf {
         Ok(())
     }
 
-    /// The packed weights of a checkpoint, packed now if they are not there. `None` if there is no place for them: a shelf
-    /// that cannot be written is no fault. Fails only if the checkpoint itself is not what it should be.
-    pub fn weights(&self, files: &Files, from: &Checkpoint<'_>, bits: Bits) -> Result<Option<Reader>, Error> {
-        let Some(folder) = self.folder.as_ref().filter(|_| files.bytes() >= self.least) else {
-            return Ok(None);
-        };
-        if std::fs::create_dir_all(folder).is_err() {
-            return Ok(None);
+    /// What the files are, told by their content. Of large ones it is remembered here, where that can be written: then it
+    /// is computed once and not at each load. `None` if they cannot be read.
+    pub fn identity(&self, files: &Files) -> Option<Identity> {
+        match self.place(files) {
+            Some(folder) => identity::of(files, folder),
+            None => identity::of_files(files),
         }
-        let Some(identity) = identity::of(files, folder) else { return Ok(None) };
+    }
+
+    /// Where what is known of the files is kept, if they are worth it.
+    fn place(&self, files: &Files) -> Option<&Path> {
+        let folder = self.folder().filter(|_| files.bytes() >= self.least)?;
+        std::fs::create_dir_all(folder).is_ok().then_some(folder)
+    }
+
+    /// The packed weights of a checkpoint of this identity, packed now if they are not there. `None` if there is no place
+    /// for them: a shelf that cannot be written is no fault. Fails only if the checkpoint itself is not what it should be.
+    pub fn weights(
+        &self,
+        (files, identity): (&Files, Identity),
+        from: &Checkpoint<'_>,
+        bits: Bits,
+    ) -> Result<Option<Reader>, Error> {
+        let Some(folder) = self.place(files) else { return Ok(None) };
         let path = folder.join(name(&identity, bits));
         if let Some(reader) = Reader::open(&path, &identity).filter(|reader| fits(reader, from, bits)) {
             return Ok(Some(reader));

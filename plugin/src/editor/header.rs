@@ -46,7 +46,10 @@ pub fn draw(ui: &mut Ui, picture: &Picture, view: &View) {
             ui.label(RichText::new(format!("defects {defects}")).color(WRONG))
                 .on_hover_text("Continuo met a defect of its own and listened anew; please report it");
         }
-        quiet(ui, format!("takes {}", picture.takes));
+        let takes = quiet(ui, format!("takes {}", picture.takes));
+        if !picture.take.is_empty() {
+            takes.on_hover_text(format!("What plays with Source = Takes: {}", picture.take));
+        }
         ui.label(RichText::new(&picture.message).color(WRONG));
     });
 }

@@ -86,10 +86,10 @@ impl App {
             let bring = ui.button("Bring them back").clicked();
             if bring {
                 let takes = &self.params.takes.0;
-                takes.recover(&found.takes);
+                let back = takes.recover(&found.takes);
                 // Until the project is saved they stand in this instance's journal; what cannot be written is in the
                 // project all the same.
-                let _ = found.takes.iter().rev().try_for_each(|take| takes.journal().kept(take));
+                let _ = back.iter().try_for_each(|take| takes.journal().kept(take));
             }
             if bring || ui.button("Dismiss").clicked() {
                 // What cannot be marked is offered again next time.

@@ -14,8 +14,8 @@ use continuo_music::expression::Dynamics;
 use continuo_music::feel::Feel;
 use continuo_timeline::{Beats, Epoch, Note, Settings, Velocity};
 
-pub use self::prompting::prepare;
-use self::prompting::{Writing, prompt, recent};
+use self::prompting::{Writing, prompt};
+pub use self::prompting::{prepare, recent};
 pub use self::question::Question;
 use self::question::SIXTEENTH;
 use super::maker::{Maker, Reply};

@@ -25,6 +25,15 @@ pub enum Maker {
     Fake(Arc<Fake>, &'static str),
 }
 
+/// Who made an answer, as a take says it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Author {
+    /// Name of the model, and where that is.
+    pub model: String,
+    /// What tells its weights from others, if anybody does: a service does not.
+    pub weights: String,
+}
+
 /// An answer under way. Dropping it calls it off.
 pub enum Reply {
     /// From here.
@@ -65,6 +74,17 @@ impl Maker {
             #[cfg(test)]
             Self::Fake(_, name) => (*name).to_owned(),
         }
+    }
+
+    /// As a take names it.
+    pub fn author(&self) -> Author {
+        let weights = match self {
+            Self::Here(engine) => engine.model().identity().unwrap_or_default(),
+            Self::There(..) => String::new(),
+            #[cfg(test)]
+            Self::Fake(..) => String::new(),
+        };
+        Author { model: self.name(), weights }
     }
 
     /// Whether it is a service.

@@ -11,7 +11,7 @@ use continuo_timeline::{
 
 use super::{Memory, Worker};
 use crate::link::{AudioSide, link};
-use crate::state::TakeStore;
+use crate::state::{Take, TakeStore};
 use crate::view::{ModelState, View};
 
 fn memory(view: &Arc<View>) -> Memory {
@@ -143,7 +143,9 @@ fn what_is_kept_while_it_comes_is_kept_whole() {
     let (notes, early) = kept(8 * 24);
     assert_eq!(early.notes.len(), notes.len());
     assert_eq!((early.context.len(), early.asked.as_ref().unwrap().bars), (16, 2));
-    assert_eq!(kept(15 * 24).1, early);
+    let late = kept(15 * 24).1;
+    assert_eq!(Take { id: early.id.clone(), ..late }, early, "called after what was there when it was kept");
+    assert!(early.weights.len() == 32 && early.around.is_empty() && early.after.is_empty());
 }
 
 #[test]

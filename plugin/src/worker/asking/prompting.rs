@@ -111,7 +111,7 @@ fn register(notes: &[Note], settings: &Settings) -> (u8, u8) {
 }
 
 /// What was heard last before the question.
-pub(super) fn recent(question: &Question) -> Vec<Note> {
+pub fn recent(question: &Question) -> Vec<Note> {
     let from = question.start.0 - REACH - 1e-6;
     let heard = |note: &&Note| note.at.0 >= from && note.at.0 < question.start.0 - 1e-6;
     let mut notes = in_order(question.notes.iter().filter(heard).copied().collect());

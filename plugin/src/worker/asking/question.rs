@@ -41,6 +41,8 @@ pub struct Question {
     pub tempo: Bpm,
     /// Where the music stood then.
     pub now: Beats,
+    /// By how much the notes stand later here than they were heard: it was asked before.
+    pub moved: Beats,
 }
 
 impl Question {
@@ -71,6 +73,7 @@ impl Question {
             meter: tick.meter,
             tempo: tick.tempo,
             now: tick.at,
+            moved: Beats(0.0),
         }
     }
 
@@ -79,8 +82,8 @@ impl Question {
         let bar = (tick.bar, tick.meter.bar().0);
         let end = Beats(start.0 + beats);
         let (own, held, whole) = (Vec::new(), Vec::new(), false);
-        let (meter, tempo, now) = (tick.meter, tick.tempo, tick.at);
-        Self { notes, own, whole, held, controls, start, first_by: end, end, bar, meter, tempo, now }
+        let (meter, tempo, now, moved) = (tick.meter, tick.tempo, tick.at, Beats(0.0));
+        Self { notes, own, whole, held, controls, start, first_by: end, end, bar, meter, tempo, now, moved }
     }
 
     /// What is held goes on until the answer begins at least, and the model says how much longer: nobody means a note to

@@ -11,6 +11,8 @@ pub struct Around {
     pub before: Vec<Note>,
     /// The rest: known beforehand, and no music of the model's.
     pub controls: Vec<Note>,
+    /// Which take that is, where any of it is near.
+    pub take: Option<String>,
 }
 
 impl Around {
@@ -25,15 +27,16 @@ impl Mind {
     pub(super) fn around(&self, tick: &Tick, settings: &Settings) -> Around {
         let takes = self.takes.takes();
         let take = sounding(&takes).filter(|_| settings.mode == Mode::Accompany && tick.playing);
-        let Some(take) = take else { return Around { before: Vec::new(), controls: Vec::new() } };
+        let Some(take) = take else { return Around { before: Vec::new(), controls: Vec::new(), take: None } };
         let left = left_to_the_model(take, settings);
         let notes = take.notes.iter().map(|note| note.note());
         let notes: Vec<Note> = notes.filter(|note| !left.contains(&note.instrument)).collect();
         let placed = placed(&notes, tick, 4.0 * tick.meter.bar().0);
         let wanted: Vec<Instrument> = settings.parts().collect();
+        let near = (!placed.is_empty()).then(|| take.id.clone());
         let (before, controls) =
             placed.into_iter().partition(|note| note.at.0 < tick.at.0 && wanted.contains(&note.instrument));
-        Around { before, controls }
+        Around { before, controls, take: near }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use continuo_timeline::{Beats, Cut, FromWorker, GRID, Mode, Note};
 
+use super::lineage::Lineage;
 use super::{Mind, takes_turns};
 use crate::view::Activity;
 use crate::worker::along::Along;
@@ -46,6 +47,7 @@ impl Mind {
     fn forget(&mut self) {
         (self.history, self.phrase, self.along) = Default::default();
         (self.newest, self.before, self.grows) = (None, None, None);
+        self.lineage = Lineage::default();
         (self.answers, self.pedal) = (0, false);
     }
 

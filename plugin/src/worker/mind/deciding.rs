@@ -4,7 +4,7 @@ use continuo_music::history::in_order;
 use continuo_music::key;
 use continuo_timeline::{Beats, FromWorker, Mode, Note, Press, Quantise, Settings, Tick};
 
-use super::Mind;
+use super::{Answer, Mind};
 use crate::view::Activity;
 use crate::worker::asking::{Asking, Question, prepare};
 use crate::worker::bus::Others;
@@ -114,6 +114,7 @@ impl Mind {
     /// Plans anew what is played together with the player, when it is time to.
     pub(super) fn play_along(&mut self, tick: &Tick, settings: &Settings) {
         let around = self.around(tick, settings);
+        self.lineage.plays_around(tick.at, around.take.as_deref());
         let until = around.end();
         // Who hears others plays along with them as with the player.
         let led = self.others(tick, settings).led;
@@ -164,7 +165,7 @@ impl Mind {
 
     /// Answers the same once more: on the next line where answers wait for lines, else at the same place of a beat.
     fn again(&mut self, tick: &Tick, settings: &Settings) {
-        let Some((before, _)) = self.newest.clone() else {
+        let Some(before) = self.newest.as_ref().map(|answer| answer.question.clone()) else {
             return self.answer(tick, settings);
         };
         let earliest = Beats(tick.at.0 + self.lead(tick));
@@ -179,7 +180,8 @@ impl Mind {
         let (mut notes, mut own, mut held) = (before.notes, before.own, before.held);
         // The phrase moves up to the new start, so that the model hears it as just played.
         notes.iter_mut().chain(&mut own).chain(&mut held).for_each(|note| note.at.0 += shift);
-        let mut question = Question { own, held, ..Question::new(notes, start, tick, settings) };
+        let moved = Beats(before.moved.0 + shift);
+        let mut question = Question { own, held, moved, ..Question::new(notes, start, tick, settings) };
         question.bar.0 = Beats(before.bar.0.0 + shift);
         self.begin(question, tick, settings);
     }
@@ -200,19 +202,19 @@ impl Mind {
 
     fn begin(&mut self, question: Question, tick: &Tick, settings: &Settings) {
         let Some(maker) = self.engines.maker() else { return };
-        self.model = maker.name();
-        self.pace.of(&self.model);
+        self.author = maker.author();
+        self.pace.of(&self.author.model);
         self.from = None;
         // Nobody listens to a guess any more.
         self.guess = None;
         let number = self.answers;
-        self.introduce(&question, tick);
+        self.introduce(&question, tick, settings);
         let share = self.pace.density();
         self.asking = Some(Asking::new(maker, question, *settings, share, (number, tick.epoch)));
     }
 
     /// Another answer: how it is shown, and until where it yields.
-    pub(super) fn introduce(&mut self, question: &Question, tick: &Tick) {
+    pub(super) fn introduce(&mut self, question: &Question, tick: &Tick, settings: &Settings) {
         let (start, end) = (question.start, question.end);
         let heard: Vec<Note> = question.notes.iter().rev().take(200).rev().copied().collect();
         let bar = (question.bar.0.0, question.bar.1);
@@ -228,7 +230,9 @@ impl Mind {
         self.unsent.push(FromWorker::AnswerEnds { asked: tick.at, end, epoch: tick.epoch });
         self.holds = false;
         self.pace.recover();
-        self.before = self.newest.replace((question.clone(), Vec::new()));
+        let (author, settings) = (self.author.clone(), *settings);
+        let answer = Answer { question: question.clone(), notes: Vec::new(), author, settings };
+        self.before = self.newest.replace(answer);
         self.answers += 1;
     }
 }

@@ -89,7 +89,7 @@ impl Mind {
         let start = launch(tick.at, tick, settings);
         let in_time = start.0 - tick.at.0 >= self.ahead(tick);
         match guess.filter(|_| !in_time).and_then(|guess| self.fitting(guess, start, tick, settings)) {
-            Some(asking) => self.take_up(asking, tick),
+            Some(asking) => self.take_up(asking, tick, settings),
             None => self.ask(tick.at, self.lead(tick), tick, settings),
         }
     }
@@ -111,9 +111,9 @@ impl Mind {
     }
 
     /// What was guessed is the answer.
-    fn take_up(&mut self, asking: Asking, tick: &Tick) {
-        self.model = asking.maker().name();
-        self.introduce(&asking.question, tick);
+    fn take_up(&mut self, asking: Asking, tick: &Tick, settings: &Settings) {
+        self.author = asking.maker().author();
+        self.introduce(&asking.question, tick, settings);
         let (epoch, start) = (asking.epoch, asking.question.start);
         self.from = Some(start);
         let planned = asking.notes.iter().map(|note| FromWorker::Planned { note: *note, epoch });

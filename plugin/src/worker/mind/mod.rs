@@ -2,13 +2,14 @@
 //!
 //! - [`deciding`] when and what is answered, [`around`] the take that is played around, [`planning`] the plan and its backup
 //! - [`guessing`] answers that somebody may ask for, [`cutting`] what ends them and what of them was heard
-//! - [`keeping`] takes, imported files and the journal, [`service`] what becomes of an answer whose service is gone
+//! - [`keeping`] takes, [`lineage`] which takes they were made from, imported files and the journal, [`service`] what becomes of an answer whose service is gone
 
 mod around;
 mod cutting;
 mod deciding;
 mod guessing;
 mod keeping;
+mod lineage;
 mod planning;
 mod service;
 #[cfg(test)]
@@ -26,12 +27,14 @@ use continuo_timeline::{
 };
 
 use self::guessing::Guess;
+use self::lineage::Lineage;
 use self::planning::Backup;
 use super::along::Along;
 use super::asking::{Asking, Question};
 use super::bus::Player;
 use super::engines::Engines;
 use super::figures;
+use super::maker::Author;
 use super::pace::Pace;
 use super::trail::Trail;
 use crate::link::WorkerSide;
@@ -43,6 +46,17 @@ const HORIZON: f64 = 1.0;
 /// Others are told each so many ticks, and the player what is in his way: a quarter of a beat.
 const SAID: u64 = 6;
 
+/// An answer as it was asked for and made.
+#[derive(Clone)]
+struct Answer {
+    question: Question,
+    /// So far.
+    notes: Vec<Note>,
+    author: Author,
+    /// As they stood when it was asked.
+    settings: Settings,
+}
+
 /// One instance's mind.
 pub struct Mind {
     view: Arc<View>,
@@ -51,8 +65,8 @@ pub struct Mind {
     /// Instruments of the take that plays that the model plays instead.
     left_out: Vec<Instrument>,
     engines: Engines,
-    /// Name of the model of the newest answer.
-    model: String,
+    /// Who made the newest answer.
+    author: Author,
     settings: Option<Settings>,
     tick: Option<Tick>,
     ticks: u64,
@@ -70,11 +84,12 @@ pub struct Mind {
     holds: bool,
     /// Whether the host rolled at the last tick of this audio thread.
     rolls: bool,
-    newest: Option<(Question, Vec<Note>)>,
+    newest: Option<Answer>,
     /// What was the newest before an answer that has not begun yet.
-    before: Option<(Question, Vec<Note>)>,
+    before: Option<Answer>,
     /// The take that was kept while its answer came, and where that begins.
     grows: Option<(Beats, Take)>,
+    lineage: Lineage,
     answers: u64,
     along: Along,
     /// The plan before the newest, while that has not come.
@@ -103,7 +118,7 @@ impl Mind {
             takes,
             left_out: Vec::new(),
             engines,
-            model: String::new(),
+            author: Author::default(),
             settings: None,
             tick: None,
             ticks: 0,
@@ -119,6 +134,7 @@ impl Mind {
             newest: None,
             before: None,
             grows: None,
+            lineage: Lineage::default(),
             answers: 0,
             along: Along::default(),
             backup: None,
@@ -136,7 +152,7 @@ impl Mind {
     /// Another mind in place of one that met a defect of its own: it forgets what was heard, and says so.
     pub fn after_defect(self) -> Self {
         let mut next = Self {
-            model: self.model,
+            author: self.author,
             settings: self.settings,
             ticks: self.ticks,
             answers: self.answers,
@@ -264,6 +280,9 @@ impl Mind {
         if let Some(settings) = self.settings.filter(|_| self.ticks % SAID == 0) {
             self.say_if_it_stands(&tick, &settings);
         }
+        if self.settings.is_none_or(|settings| settings.mode != Mode::Accompany) {
+            self.lineage.plays_around(tick.at, None);
+        }
         match self.settings {
             Some(settings) if settings.mode.plays_along() => self.play_along(&tick, &settings),
             Some(settings) if settings.mode != Mode::Off => {
@@ -383,8 +402,8 @@ impl Mind {
         let Some(asking) = &self.asking else { return };
         let horizon = self.tick.map_or(0.0, |tick| self.pace.horizon(&tick));
         let (notes, pace) = (asking.notes.clone(), asking.maker().ms_per_token());
-        if let Some((_, newest)) = &mut self.newest {
-            newest.clone_from(&notes);
+        if let Some(newest) = &mut self.newest {
+            newest.notes.clone_from(&notes);
         }
         self.show(|picture| {
             picture.answer = notes;

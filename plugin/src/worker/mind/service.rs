@@ -34,8 +34,11 @@ impl Mind {
         let (Some(tick), Some(asking)) = (self.tick, &mut self.asking) else { return false };
         let Some(maker) = self.engines.stand_in().filter(|_| asking.maker().is_there()) else { return false };
         let needed = if tick.offline { 0.0 } else { NEEDED * tick.tempo.0 / 60.0 };
-        self.model = maker.name();
-        self.pace.of(&self.model);
+        self.author = maker.author();
+        if let Some(answer) = &mut self.newest {
+            answer.author = self.author.clone();
+        }
+        self.pace.of(&self.author.model);
         asking.hand_over(maker, Beats(tick.at.0 + needed));
         true
     }

@@ -1,5 +1,7 @@
 //! What the mind decides, message by message, with a maker that says what the test tells it to.
 
+mod taking;
+
 use continuo_timeline::{Bpm, Meter, Quantise, Tick};
 
 use continuo_timeline::Cut;

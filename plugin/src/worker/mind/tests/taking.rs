@@ -1,0 +1,108 @@
+//! What takes say of where they came from.
+
+use continuo_timeline::Quantise;
+
+use super::*;
+use crate::state::TakeNote;
+
+impl Stage {
+    /// *Keep that*, and what was kept.
+    fn keep(&mut self) -> Take {
+        let before = self.mind.takes.takes().len();
+        let (at, epoch) = (self.now(), Epoch(self.epoch));
+        self.say(ToWorker::Press { at, press: Press::Keep, epoch });
+        let mut takes = self.mind.takes.takes();
+        assert_eq!(takes.len(), before + 1);
+        takes.pop().unwrap()
+    }
+
+    /// An answer of two notes to what was played, heard.
+    fn answered(&mut self, key: u8) {
+        self.ask();
+        self.go(1);
+        self.made(&[(0, key), (24, key + 2)]);
+        self.go(48);
+    }
+
+    /// So many grid points; whatever is asked meanwhile is answered with a note.
+    fn accompanied(&mut self, steps: u32) {
+        for _ in 0..steps {
+            let asked = self.fake.asked();
+            self.go(1);
+            if self.fake.asked() > asked {
+                self.made(&[(0, 50), (24, 52)]);
+            }
+        }
+    }
+}
+
+/// Eight beats of a tune.
+fn tune() -> Take {
+    let note = |beat: u8| TakeNote {
+        at: f64::from(beat),
+        len: 1.0,
+        key: 60 + beat,
+        velocity: 80,
+        instrument: 0,
+        channel: 0,
+    };
+    Take { notes: (0..8).map(note).collect(), ..Take::default() }
+}
+
+#[test]
+fn a_take_names_those_that_the_model_had_heard() {
+    let played = |keeps: bool| {
+        let mut stage = Stage::after_a_phrase(settings(Trigger::Automatic, Quantise::Beat), 0);
+        stage.answered(72);
+        let first = if keeps { vec![stage.keep().id] } else { vec![] };
+        stage.cut(Cut::Yield);
+        stage.phrase();
+        stage.answered(76);
+        let second = stage.keep();
+        // The same once more, and elsewhere on the line.
+        stage.cut(Cut::Again);
+        let (at, epoch) = (stage.now(), Epoch(stage.epoch));
+        stage.say(ToWorker::Press { at, press: Press::Again, epoch });
+        stage.go(1);
+        stage.made(&[(0, 79)]);
+        stage.go(48);
+        (first, second, stage.keep())
+    };
+    let (first, second, again) = played(true);
+    assert_eq!((&second.after, &again.after), (&first, &first));
+    assert!(first.len() == 1 && second.around.is_empty());
+    assert!(again.context == second.context && again.id != second.id && again.notes[0].key == 79);
+    let (first, second, again) = played(false);
+    assert!(first.is_empty() && second.after.is_empty() && again.after.is_empty());
+}
+
+#[test]
+fn an_accompaniment_names_the_take_that_it_was_played_around() {
+    let settings = Settings { mode: Mode::Accompany, bars: 1, seed: 7, ..Settings::default() };
+    let mut stage = Stage::new(settings);
+    stage.mind.takes.keep(tune());
+    let tune = stage.mind.takes.takes().remove(0).id;
+    stage.accompanied(48);
+    let take = stage.keep();
+    assert_eq!((&take.around[..], &take.after[..], take.seed), (&[tune][..], &[][..], 7));
+    assert_eq!(take.asked.as_ref().map(|asked| (asked.mode.as_str(), asked.bars)), Some(("Accompany", 1)));
+    assert_eq!(stage.mind.picture.take, "take 2 by fake, around take 1");
+    // What is played along with the player alone is around nothing.
+    stage.set(Settings { mode: Mode::Duet, ..settings });
+    stage.go(8 * 24);
+    stage.strike(60);
+    stage.accompanied(48);
+    assert_eq!(stage.keep().around, [""; 0]);
+}
+
+#[test]
+fn a_take_of_a_project_that_is_gone_is_not_named() {
+    let mut stage = Stage::after_a_phrase(settings(Trigger::Automatic, Quantise::Beat), 0);
+    stage.answered(72);
+    stage.keep();
+    stage.cut(Cut::Yield);
+    stage.mind.takes.load("");
+    stage.phrase();
+    stage.answered(76);
+    assert_eq!(stage.keep().after, [""; 0]);
+}
