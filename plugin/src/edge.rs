@@ -2,9 +2,9 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use continuo_timeline::{Channel, Host, Key, Meter, Velocity};
+use continuo_timeline::{Channel, Clock, Cut, Host, Key, Meter, Velocity};
 use nice_plug::midi::{Channel as HostChannel, Key as HostKey, VoiceID};
 use nice_plug::prelude::*;
 
@@ -14,14 +14,12 @@ use crate::learnt::{Control, Learnt};
 use crate::link::link;
 use crate::params::ContinuoParams;
 use crate::partner::PartnerStore;
+use crate::past::Past;
 use crate::pieces::Pieces;
 use crate::processor::{Audio, Left};
 use crate::state::TakeStore;
 use crate::view::View;
 use crate::worker::{Memory, Worker};
-
-/// A host that changes its rate or block size starts the plugin anew within this time; what was heard before still counts.
-const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// The plugin as the framework makes it.
 pub struct Continuo {
@@ -35,8 +33,10 @@ pub struct Continuo {
     worker: Option<Worker>,
     /// What sounds in the host while the plugin is not active.
     left: Option<Left>,
-    /// What the worker knew, and when it ended.
-    memory: Option<(Memory, Instant)>,
+    /// Whether the host renders offline, as it said last.
+    offline: bool,
+    /// What was heard live, while it does not play live.
+    past: Option<Past>,
 }
 
 impl Default for Continuo {
@@ -53,7 +53,8 @@ impl Default for Continuo {
             pieces: Pieces::default(),
             worker: None,
             left: None,
-            memory: None,
+            offline: false,
+            past: None,
         }
     }
 }
@@ -94,20 +95,14 @@ impl Plugin for Continuo {
     ) -> bool {
         self.deactivate();
         let (audio, worker) = link();
-        let offline = config.process_mode == ProcessMode::Offline;
+        self.offline = config.process_mode == ProcessMode::Offline;
         let rate = f64::from(config.sample_rate);
         self.pieces = Pieces::new(rate, config.max_buffer_size);
-        let mut audio = Audio::new(self.params.clone(), self.view.clone(), audio, rate, offline);
-        let remembered = self
-            .memory
-            .take()
-            .filter(|(memory, when)| !offline && !memory.is_offline() && when.elapsed() < REMEMBERED);
+        let mut audio = Audio::new(self.params.clone(), self.view.clone(), audio, rate, self.offline);
+        let (memory, line) = self.remember();
         if let Some(left) = self.left.take() {
-            audio.inherit(left, rate, remembered.is_some());
+            audio.inherit(left, rate, line);
         }
-        let memory = remembered
-            .map(|(memory, _)| memory)
-            .unwrap_or_else(|| Memory::new(self.view.clone(), self.takes.clone(), self.partner.clone()));
         self.audio = Some(audio);
         self.worker = Some(Worker::start(worker, memory));
         true
@@ -137,11 +132,32 @@ impl Plugin for Continuo {
     }
 
     fn deactivate(&mut self) {
-        if let Some(audio) = self.audio.take() {
-            self.left = Some(audio.leave());
+        let Some(audio) = self.audio.take() else { return };
+        let (left, clock) = audio.leave();
+        self.left = Some(left);
+        let memory = self.worker.take().and_then(Worker::leave);
+        let now = Instant::now();
+        if self.offline {
+            self.past.iter_mut().for_each(|past| past.bounced(now));
+        } else {
+            self.past = memory.map(|memory| Past::new(memory, clock, now));
         }
-        if let Some(memory) = self.worker.take().and_then(Worker::leave) {
-            self.memory = Some((memory, Instant::now()));
+    }
+}
+
+impl Continuo {
+    /// What the next worker knows, and the line on which it heard that. Who renders begins without, so that it repeats.
+    fn remember(&mut self) -> (Memory, Option<(Clock, Cut)>) {
+        let (past, now) = (self.past.take(), Instant::now());
+        let woken = if self.offline {
+            self.past = past.and_then(|past| past.bounce(now));
+            None
+        } else {
+            past.and_then(|past| past.wake(now))
+        };
+        match woken {
+            Some((memory, clock, why)) => (memory, Some((clock, why))),
+            None => (Memory::new(self.view.clone(), self.takes.clone(), self.partner.clone()), None),
         }
     }
 }

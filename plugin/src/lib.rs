@@ -19,6 +19,7 @@ pub mod params;
 pub mod partner;
 mod parts;
 pub mod passed;
+mod past;
 mod pieces;
 pub mod places;
 pub mod presets;

@@ -38,8 +38,6 @@ pub struct Left {
     sounding: Sounding,
     /// The player's.
     passed: Passed,
-    /// Where the music stood.
-    clock: Clock,
 }
 
 /// Everything that lives on the audio thread; made on activation.
@@ -122,20 +120,20 @@ impl Audio {
         }
     }
 
-    /// What sounded in the host when the last audio thread of this instance ended: it ends with the first block. With
-    /// `goes_on` the line does too, and what was heard on it still counts.
-    pub fn inherit(&mut self, left: Left, rate: f64, goes_on: bool) {
+    /// What sounded in the host when the last audio thread of this instance ended: it ends with the first block. With a
+    /// `line` that goes on, what was heard on it still counts, as far as its cut says.
+    pub fn inherit(&mut self, left: Left, rate: f64, line: Option<(Clock, Cut)>) {
         self.sounding = left.sounding;
         self.passed = left.passed;
-        self.silence = Some(if goes_on { Cut::Restart } else { Cut::Silence });
-        if goes_on {
-            self.clock = left.clock.at_rate(rate);
+        self.silence = Some(line.as_ref().map_or(Cut::Silence, |(_, why)| *why));
+        if let Some((clock, _)) = line {
+            self.clock = clock.at_rate(rate);
         }
     }
 
-    /// What the next audio thread needs, for [`Self::inherit`].
-    pub fn leave(self) -> Left {
-        Left { sounding: self.sounding, passed: self.passed, clock: self.clock }
+    /// What the next audio thread needs, for [`Self::inherit`], and where the music stood.
+    pub fn leave(self) -> (Left, Clock) {
+        (Left { sounding: self.sounding, passed: self.passed }, self.clock)
     }
 
     /// All that sounds ends at the start of the next block; the built-in sound is cut now. Whoever plays goes on with what

@@ -49,11 +49,6 @@ impl Memory {
     pub fn new(view: Arc<View>, takes: Arc<TakeStore>, partner: Arc<PartnerStore>) -> Self {
         Self(Some(Box::new(Mind::new(view, takes, Engines::new(partner)))))
     }
-
-    /// Whether it is of a host that rendered offline: the next render begins without it, so that it repeats.
-    pub fn is_offline(&self) -> bool {
-        self.0.as_ref().is_some_and(|mind| mind.is_offline())
-    }
 }
 
 impl Drop for Memory {

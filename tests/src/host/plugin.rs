@@ -159,6 +159,13 @@ impl Hosted {
         render.set(&mut handle, RenderMode::Offline).expect("offline");
     }
 
+    /// Says that it plays live again. Call it before [`Hosted::activate`].
+    pub fn realtime(&mut self) {
+        let mut handle = self.instance.plugin_handle();
+        let render = handle.get_extension::<PluginRender>().expect("the render extension");
+        render.set(&mut handle, RenderMode::Realtime).expect("live");
+    }
+
     /// Turns the parameter called `name` to a plain value at the start of the next block.
     pub fn turn(&mut self, name: &str, value: f64) {
         let id = self.param(name).id;

@@ -60,8 +60,8 @@ fn what_was_passed_on_ends_with_a_reset_and_with_the_audio_thread() {
         stage.play(2, &played);
         let (side, worker) = link();
         let next = Audio::new(Arc::clone(&stage.params), Arc::clone(&stage.view), side, RATE, false);
-        let left = std::mem::replace(&mut stage.audio, next).leave();
-        stage.audio.inherit(left, RATE, goes_on);
+        let (left, clock) = std::mem::replace(&mut stage.audio, next).leave();
+        stage.audio.inherit(left, RATE, goes_on.then_some((clock, continuo_timeline::Cut::Restart)));
         stage.worker = worker;
         stage.play(1, &[]);
         assert_eq!(stage.out.iter().map(|(_, output)| *output).collect::<Vec<_>>(), ends, "{goes_on}");

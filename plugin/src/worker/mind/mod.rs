@@ -180,6 +180,8 @@ impl Mind {
         self.rolls = false;
         // The new audio thread has no takes.
         self.generation = self.takes.generation().wrapping_sub(1);
+        // Another mind may have been seen meanwhile.
+        self.show(|_| ());
         self
     }
 
