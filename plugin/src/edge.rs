@@ -35,6 +35,8 @@ pub struct Continuo {
     left: Option<Left>,
     /// Whether the host renders offline, as it said last.
     offline: bool,
+    /// Whether somebody starts and stops the transport.
+    steered: bool,
     /// What was heard live, while it does not play live.
     past: Option<Past>,
 }
@@ -54,6 +56,7 @@ impl Default for Continuo {
             worker: None,
             left: None,
             offline: false,
+            steered: false,
             past: None,
         }
     }
@@ -120,8 +123,8 @@ impl Plugin for Continuo {
         _: &mut AuxiliaryBuffers,
         context: &mut impl ProcessContext<Self>,
     ) -> ProcessStatus {
+        let host = Host { alone: self.is_alone(context), ..host(context.transport()) };
         let Some(audio) = &mut self.audio else { return ProcessStatus::Normal };
-        let host = host(context.transport());
         if let [left, right, ..] = buffer.as_slice() {
             let host = self.pieces.follow(host, left);
             let mut events =
@@ -146,6 +149,14 @@ impl Plugin for Continuo {
 }
 
 impl Continuo {
+    /// Whether this is a program of our own with nobody who steers its song: the framework's transport rolls from the start
+    /// to the end of the program. One that ever stands, or counts beats, is somebody's (JACK's), while it rolls.
+    fn is_alone(&mut self, context: &impl ProcessContext<Self>) -> bool {
+        let transport = context.transport();
+        self.steered |= !transport.playing || transport.pos_beats.is_some();
+        context.plugin_api() == PluginApi::Standalone && !(transport.playing && self.steered)
+    }
+
     /// What the next worker knows, and the line on which it heard that. Who renders begins without, so that it repeats.
     fn remember(&mut self) -> (Memory, Option<(Clock, Cut)>) {
         let (past, now) = (self.past.take(), Instant::now());
@@ -179,6 +190,7 @@ fn host(transport: &Transport) -> Host {
         // The field and not the method, which would count from the start of the song where the host says nothing.
         bar: transport.bar_start_pos_beats,
         looped: transport.loop_range_beats(),
+        alone: false,
     }
 }
 

@@ -5,10 +5,16 @@ use continuo_timeline::{Beats, Note};
 /// Most notes of a take that plays.
 pub const CAPACITY: usize = 8192;
 
+/// A take that goes on into the next bar by no more than this, in beats, ends with the one before it.
+const OVER: f64 = 0.25;
+
 /// Two tables of fixed room: one plays while the other is filled.
 pub struct TakeTable {
     playing: Vec<Note>,
     coming: Vec<Note>,
+    /// Where the last of its notes ends, of each.
+    ends: f64,
+    coming_ends: f64,
     next: usize,
     /// Song positions between which it plays, and whether it turns at the second of them by itself.
     looped: Option<(Beats, Beats)>,
@@ -31,6 +37,8 @@ impl Default for TakeTable {
         Self {
             playing: Vec::with_capacity(CAPACITY),
             coming: Vec::with_capacity(CAPACITY),
+            ends: f64::NEG_INFINITY,
+            coming_ends: f64::NEG_INFINITY,
             next: 0,
             looped: None,
             turns: false,
@@ -43,11 +51,13 @@ impl TakeTable {
     /// A new table comes. Realtime: yes.
     pub fn begin(&mut self) {
         self.coming.clear();
+        self.coming_ends = f64::NEG_INFINITY;
     }
 
     /// A note of it, in order of song position; what is over the capacity is left out. Realtime: yes.
     pub fn add(&mut self, note: Note) {
         if self.coming.len() < CAPACITY {
+            self.coming_ends = self.coming_ends.max(note.at.0 + note.len.0);
             self.coming.push(note);
         }
     }
@@ -55,7 +65,17 @@ impl TakeTable {
     /// It is complete and plays from `song` on. Realtime: yes.
     pub fn end(&mut self, song: Beats) {
         std::mem::swap(&mut self.playing, &mut self.coming);
+        self.ends = self.coming_ends;
         self.seek(song);
+    }
+
+    /// The bar line before its first note and the one behind its last, where bars of this length are counted from the
+    /// start of the song. Realtime: yes.
+    pub fn in_bars(&self, bar: Beats) -> Option<(Beats, Beats)> {
+        let (first, last) = (self.playing.first()?.at.0, self.playing.last()?.at.0);
+        let from = (first / bar.0 + 1e-9).floor();
+        let to = ((self.ends - OVER) / bar.0).ceil().max((last / bar.0 + 1e-9).floor() + 1.0);
+        Some((Beats(from * bar.0), Beats(to * bar.0)))
     }
 
     /// The song is elsewhere now. Realtime: yes.
@@ -115,6 +135,27 @@ mod tests {
     use continuo_timeline::{Channel, Instrument, Key, Velocity};
 
     use super::*;
+
+    #[test]
+    fn a_take_is_of_whole_bars() {
+        let bars = |notes: &[(f64, f64)], bar: f64| {
+            let (velocity, instrument, channel) = (Velocity(80), Instrument(0), Channel(0));
+            let mut table = TakeTable::default();
+            table.begin();
+            for (at, len) in notes {
+                let (at, len) = (Beats(*at), Beats(*len));
+                table.add(Note { at, len, key: Key(60), velocity, instrument, channel });
+            }
+            table.end(Beats(0.0));
+            table.in_bars(Beats(bar)).map(|(from, to)| (from.0, to.0))
+        };
+        assert_eq!(bars(&[], 4.0), None);
+        assert_eq!(bars(&[(0.0, 1.0)], 4.0), Some((0.0, 4.0)));
+        assert_eq!(bars(&[(5.0, 1.0), (11.0, 1.2)], 4.0), Some((4.0, 12.0)), "released a little late");
+        assert_eq!(bars(&[(5.0, 8.0), (11.0, 0.5)], 4.0), Some((4.0, 16.0)), "a long one is the last");
+        assert_eq!(bars(&[(5.0, 1.0), (12.0, 0.1)], 4.0), Some((4.0, 16.0)), "on the bar line");
+        assert_eq!(bars(&[(-1.0, 0.5), (3.5, 1.0)], 3.5), Some((-3.5, 7.0)));
+    }
 
     #[test]
     fn a_take_turns_where_the_loop_does() {

@@ -23,6 +23,8 @@ pub struct Host {
     pub bar: Option<f64>,
     /// Song positions between which it loops, if it does.
     pub looped: Option<(f64, f64)>,
+    /// Whether it has no song that anybody steers: what it says of one is its own.
+    pub alone: bool,
 }
 
 /// Where the music stands at the current sample.
@@ -267,6 +269,16 @@ impl Clock {
     fn wrap(&self, song: f64) -> Option<(Beats, Beats)> {
         let (from, to) = self.looped.filter(|(from, to)| (from - 1e-6..to - 1e-6).contains(&song))?;
         Some((Beats(self.line + to - song), Beats(to - from)))
+    }
+
+    /// Beats since the last bar line. Realtime: yes.
+    pub fn into_bar(&self) -> Beats {
+        Beats(self.bars.since(self.around(self.song), self.meter))
+    }
+
+    /// The time signature. Realtime: yes.
+    pub fn meter(&self) -> Meter {
+        self.meter
     }
 
     /// Where on the line the next beat of the song is, or this one. Realtime: yes.

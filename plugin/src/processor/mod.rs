@@ -5,10 +5,11 @@
 //! exception that when the host renders offline, each grid point waits for the worker.
 //!
 //! - [`hearing`] the player's notes and controls, [`hands`] what learnt controls move
-//! - [`playing`] the plan, takes and clicks
+//! - [`playing`] the plan, takes and clicks, [`own`] the song where nobody else has one
 
 mod hands;
 mod hearing;
+mod own;
 mod playing;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ use crate::passed::Passed;
 use crate::takes::TakeTable;
 use crate::view::View;
 use hands::{Hands, Pressed};
+use own::OwnSong;
 
 /// What is left of an audio thread that ended.
 pub struct Left {
@@ -46,6 +48,7 @@ pub struct Audio {
     view: Arc<View>,
     link: AudioSide,
     clock: Clock,
+    own: OwnSong,
     schedule: Schedule,
     sounding: Sounding,
     takes: TakeTable,
@@ -96,6 +99,7 @@ impl Audio {
             view,
             link,
             clock: Clock::new(rate),
+            own: OwnSong::default(),
             schedule: Schedule::default(),
             sounding: Sounding::default(),
             takes: TakeTable::default(),
@@ -155,6 +159,9 @@ impl Audio {
 
     fn transport(&mut self, host: &Host, events: &mut impl Events) {
         let internal = self.internal_tempo();
+        let wanted = self.wants_takes();
+        let host =
+            &self.own.lead(host, (&self.clock, internal), |bar| self.takes.in_bars(bar).filter(|_| wanted));
         let cut = self.clock.begin(host, internal);
         let came_round = self.clock.take_wrap();
         if let Some(why) = cut {

@@ -48,9 +48,13 @@ impl Audio {
     }
 
     pub(super) fn playing_takes(&self) -> bool {
+        self.clock.playing() && self.wants_takes()
+    }
+
+    /// Whether takes are to play, if the song comes to them.
+    pub(super) fn wants_takes(&self) -> bool {
         let accompanied = self.settings.is_some_and(|settings| settings.mode == Mode::Accompany);
-        let wanted = accompanied || self.params.recalls();
-        self.clock.playing() && wanted && !self.bypassed
+        (accompanied || self.params.recalls()) && !self.bypassed
     }
 
     /// Where on the line the next note of the take is, or the place where it turns.

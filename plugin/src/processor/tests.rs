@@ -1,6 +1,7 @@
 //! The audio thread alone, with plans and takes of our own: the late rule, and what a control, a loop or a mode does to
 //! what sounds.
 
+mod own;
 mod passing;
 
 use std::sync::Arc;
@@ -53,6 +54,8 @@ struct Stage {
     params: Arc<ContinuoParams>,
     /// Song positions between which the host loops; it says so with the next block.
     looped: Option<(f64, f64)>,
+    /// Whether the host has no song that anybody steers, and says that it rolls.
+    alone: Option<bool>,
     rounds: u32,
     blocks: u32,
     out: Vec<(u32, Output)>,
@@ -67,9 +70,10 @@ impl Stage {
         let view = Arc::new(View::default());
         let params = Arc::new(ContinuoParams::new(Arc::default(), Arc::default(), Arc::default()));
         let audio = Audio::new(Arc::clone(&params), Arc::clone(&view), side, RATE, false);
-        let (looped, out, passed, peaks) = (None, Vec::new(), Vec::new(), Vec::new());
+        let (looped, alone) = (None, None);
+        let (out, passed, peaks) = (Vec::new(), Vec::new(), Vec::new());
         let mut stage =
-            Self { audio, worker, view, params, looped, rounds: 0, blocks: 0, out, passed, peaks };
+            Self { audio, worker, view, params, looped, alone, rounds: 0, blocks: 0, out, passed, peaks };
         stage.play(1, &[]);
         stage
     }
@@ -123,7 +127,8 @@ impl Stage {
         let mut into = into.to_vec();
         for _ in 0..blocks {
             let host = Host {
-                playing: true,
+                playing: self.alone.unwrap_or(true),
+                alone: self.alone.is_some(),
                 song: Some(self.song()),
                 tempo: Some(120.0),
                 looped: self.looped,
