@@ -1,26 +1,16 @@
-//! A small room of four damped combs, and the limiter behind it.
+//! A small room of four damped combs side by side, and the limiter behind it.
 
-struct Comb {
-    line: Vec<f32>,
-    at: usize,
-    damp: f32,
-}
-
-impl Comb {
-    fn next(&mut self, input: f32) -> f32 {
-        let len = self.line.len();
-        let Some(cell) = self.line.get_mut(self.at) else { return 0.0 };
-        let out = *cell;
-        self.damp += 0.6 * (out - self.damp);
-        let kept = input + 0.72 * self.damp;
-        *cell = if kept.abs() < 1e-12 { 0.0 } else { kept };
-        self.at = if self.at + 1 >= len { 0 } else { self.at + 1 };
-        out
-    }
-}
+const COMBS: usize = 4;
+/// How long each comb is, in seconds: two of the left, two of the right.
+const SECONDS: [f64; COMBS] = [0.0297, 0.0371, 0.0411, 0.0337];
 
 pub struct Room {
-    combs: [Comb; 4],
+    /// What went into the combs, a power of two of samples.
+    line: Vec<[f32; COMBS]>,
+    at: usize,
+    delays: [usize; COMBS],
+    damp: [f32; COMBS],
+    /// Samples since the last input; at the most it is silent.
     idle: u32,
     tail: u32,
     peak: f32,
@@ -29,9 +19,13 @@ pub struct Room {
 
 impl Room {
     pub fn new(rate: f64) -> Self {
-        let comb = |seconds: f64| Comb { line: vec![0.0; (seconds * rate) as usize + 1], at: 0, damp: 0.0 };
+        let delays = SECONDS.map(|seconds| (seconds * rate) as usize + 1);
+        let longest = delays.into_iter().fold(0, usize::max);
         Self {
-            combs: [comb(0.0297), comb(0.0371), comb(0.0411), comb(0.0337)],
+            line: vec![[0.0; COMBS]; (longest + 1).next_power_of_two()],
+            at: 0,
+            delays,
+            damp: [0.0; COMBS],
             idle: u32::MAX,
             tail: (2.0 * rate) as u32,
             peak: 0.0,
@@ -41,15 +35,12 @@ impl Room {
 
     /// Forget everything that rings. Realtime: yes.
     pub fn clear(&mut self) {
-        for comb in &mut self.combs {
-            comb.line.fill(0.0);
-            comb.damp = 0.0;
-        }
-        self.peak = 0.0;
-        self.idle = u32::MAX;
+        self.line.fill([0.0; COMBS]);
+        (self.damp, self.peak, self.idle) = ([0.0; COMBS], 0.0, u32::MAX);
     }
 
     /// One sample through the room, so loud, and the limiter. Two seconds after the last input it is exactly silent. Realtime: yes.
+    #[inline]
     pub fn next(&mut self, left: f32, right: f32, loud: f32) -> (f32, f32) {
         if left != 0.0 || right != 0.0 {
             self.idle = 0;
@@ -62,13 +53,34 @@ impl Room {
                 return (0.0, 0.0);
             }
         }
-        let [a, b, c, d] = &mut self.combs;
-        let send = 0.12 * (left + right);
-        let (l, r) =
-            (left + 0.35 * (a.next(send) + b.next(send)), right + 0.35 * (c.next(send) + d.next(send)));
-        let (l, r) = (l * loud, r * loud);
-        self.peak = (self.peak * self.fall).max(l.abs()).max(r.abs()).max(1e-9);
+        let [a, b, c, d] = self.ring(0.12 * (left + right));
+        let (l, r) = ((left + 0.35 * (a + b)) * loud, (right + 0.35 * (c + d)) * loud);
+        // What comes next waits for nothing but the product: this is the longest chain of a sample.
+        let (loudest, fallen) = (l.abs().max(r.abs()).max(1e-9), self.peak * self.fall);
+        self.peak = if fallen > loudest { fallen } else { loudest };
         let gain = if self.peak > 0.97 { 0.97 / self.peak } else { 1.0 };
         (l * gain, r * gain)
+    }
+
+    /// What comes out of the combs while this goes in.
+    #[inline]
+    fn ring(&mut self, input: f32) -> [f32; COMBS] {
+        let (at, mask) = (self.at, self.line.len() - 1);
+        let line = self.line.as_slice();
+        let back = |delay: usize| line.get(at.wrapping_sub(delay) & mask).copied().unwrap_or_default();
+        let [a, b, c, d] = self.delays.map(back);
+        let out = [a[0], b[1], c[2], d[3]];
+        let mut kept = [0.0; COMBS];
+        for ((kept, damp), out) in kept.iter_mut().zip(&mut self.damp).zip(out) {
+            *damp += 0.6 * (out - *damp);
+            *kept = input + 0.72 * *damp;
+            // Numbers that are almost none take a processor long.
+            *kept = if kept.abs() < 1e-12 { 0.0 } else { *kept };
+        }
+        if let Some(cells) = self.line.get_mut(at) {
+            *cells = kept;
+        }
+        self.at = (at + 1) & mask;
+        out
     }
 }

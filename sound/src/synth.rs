@@ -3,7 +3,10 @@ use crate::{
     drums::is_hat,
     room::Room,
     tables::Tables,
-    voice::{Stage, Voice},
+    voice::{
+        Stage, Voice,
+        row::{self, Frame, LANES, Way},
+    },
 };
 use continuo_timeline::{Channel, Instrument, Key, Velocity};
 
@@ -14,6 +17,7 @@ const STRETCH: usize = 64;
 /// The built-in instrument. Everything is allocated by [`Synth::new`].
 pub struct Synth {
     rate: f64,
+    way: Way,
     tables: Tables,
     voices: Vec<Voice>,
     pedals: [bool; 16],
@@ -29,6 +33,7 @@ impl Synth {
         let rate = if rate.is_finite() { rate.clamp(8000.0, 768_000.0) } else { 48_000.0 };
         Self {
             rate,
+            way: Way::best(),
             tables: Tables::new(rate),
             voices: vec![Voice::FREE; VOICES + 16],
             pedals: [false; 16],
@@ -137,13 +142,14 @@ impl Synth {
     /// Writes the next samples; the result does not depend on how time is split. Realtime: yes.
     pub fn render(&mut self, left: &mut [f32], right: &mut [f32]) {
         for (left, right) in left.chunks_mut(STRETCH).zip(right.chunks_mut(STRETCH)) {
-            left.fill(0.0);
-            right.fill(0.0);
-            for voice in self.voices.iter_mut().filter(|v| v.stage != Stage::Free) {
-                voice.add(&self.tables, left, right);
+            let mut mix = [Frame::SILENT; STRETCH];
+            let Some(mix) = mix.get_mut(..left.len()) else { return };
+            for row in self.voices.chunks_mut(LANES) {
+                row::add(self.way, row, &self.tables, mix);
             }
-            for (l, r) in left.iter_mut().zip(right.iter_mut()) {
-                (*l, *r) = self.room.next(*l, *r, self.gain);
+            for ((l, r), frame) in left.iter_mut().zip(right.iter_mut()).zip(mix) {
+                let (left, right) = frame.sum();
+                (*l, *r) = self.room.next(left, right, self.gain);
             }
         }
     }

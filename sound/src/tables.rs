@@ -1,13 +1,20 @@
 //! One cycle of each timbre, for each octave of keys, without partials above half the sample rate.
 use std::f32::consts::TAU;
 
-const BITS: u32 = 11;
+pub const BITS: u32 = 11;
 /// Samples of a cycle.
-pub const SIZE: usize = 1 << BITS;
+const SIZE: usize = 1 << BITS;
+/// From one cycle to the next: behind each stands its first sample again, so that two neighbours are read at once.
+const STRIDE: usize = SIZE + 16;
 const BANDS: usize = 11;
-pub const TIMBRES: usize = 8;
+const TIMBRES: usize = 8;
+/// All samples of all cycles.
+pub const PLACES: usize = TIMBRES * BANDS * STRIDE;
+/// The bits of a phase that lie between two samples, and what one of them is worth.
+pub const FINE: u32 = (1 << (32 - BITS)) - 1;
+pub const UNIT: f32 = 1.0 / (FINE + 1) as f32;
 
-pub struct Tables(Vec<f32>);
+pub struct Tables(Box<[f32; PLACES]>);
 
 /// Strength of partial `n` (from 1) of a timbre.
 fn partial(timbre: usize, n: usize) -> f32 {
@@ -33,7 +40,7 @@ fn partial(timbre: usize, n: usize) -> f32 {
 impl Tables {
     pub fn new(rate: f64) -> Self {
         let sine: Vec<f32> = (0..SIZE).map(|i| (TAU * i as f32 / SIZE as f32).sin()).collect();
-        let mut all = Vec::with_capacity(TIMBRES * BANDS * SIZE);
+        let mut all = Vec::with_capacity(PLACES);
         for timbre in 0..TIMBRES {
             for band in 0..BANDS {
                 // Two semitones above the band, so that a bend up stays clean.
@@ -47,24 +54,40 @@ impl Tables {
                     }
                 }
                 let power = cycle.iter().map(|x| x * x).sum::<f32>() / SIZE as f32;
-                all.extend(cycle.iter().map(|x| x * 0.5 / power.sqrt().max(1e-6)));
+                let samples = cycle.iter().cycle().take(STRIDE);
+                all.extend(samples.map(|x| x * 0.5 / power.sqrt().max(1e-6)));
             }
         }
-        Self(all)
+        // PANIC: as many were added, one cycle after the other.
+        #[expect(clippy::unwrap_used)]
+        Self(all.into_boxed_slice().try_into().unwrap())
     }
 
-    /// The cycle of a timbre for a key. Realtime: yes.
-    pub fn cycle(&self, timbre: usize, key: u8) -> &[f32] {
-        let at = (timbre.min(TIMBRES - 1) * BANDS + usize::from(key.min(127) / 12)) * SIZE;
-        self.0.get(at..at + SIZE).unwrap_or(&[])
+    /// Where the cycle of a timbre for a key begins among all [`samples`](Self::samples). Realtime: yes.
+    pub fn place(timbre: usize, key: u8) -> u32 {
+        ((timbre.min(TIMBRES - 1) * BANDS + usize::from(key.min(127) / 12)) * STRIDE) as u32
+    }
+
+    /// A cycle that has its first partial only, as the highest have. Realtime: yes.
+    pub fn sine() -> u32 {
+        Self::place(TIMBRES - 1, 127)
+    }
+
+    /// All cycles, one after the other.
+    pub fn samples(&self) -> &[f32; PLACES] {
+        &self.0
+    }
+
+    /// The cycle that begins at `place`, at a phase of a whole turn in 32 bits. Realtime: yes.
+    pub fn look(&self, place: u32, phase: u32) -> f32 {
+        let at = (place + (phase >> (32 - BITS))) as usize;
+        let pair = self.0.get(at..at + 2).unwrap_or(&[0.0; 2]);
+        let [a, b] = *pair else { return 0.0 };
+        a + (b - a) * part(phase)
     }
 }
 
-/// The cycle at a phase of a whole turn in 32 bits. Realtime: yes.
-pub fn look(cycle: &[f32], phase: u32) -> f32 {
-    let i = (phase >> (32 - BITS)) as usize;
-    let part = (phase << BITS) as f32 * (1.0 / 4_294_967_296.0);
-    let a = cycle.get(i).copied().unwrap_or(0.0);
-    let b = cycle.get((i + 1) & (SIZE - 1)).copied().unwrap_or(0.0);
-    a + (b - a) * part
+/// How far a phase is from one sample to the next.
+pub fn part(phase: u32) -> f32 {
+    (phase & FINE) as i32 as f32 * UNIT
 }

@@ -1,9 +1,12 @@
 //! One sounding note.
-use crate::{
-    drums::drum,
-    tables::{SIZE, Tables, look},
-};
+pub mod row;
+
+use crate::{drums::drum, tables::Tables};
 use continuo_timeline::{Channel, Instrument, Key, Velocity};
+use row::Frame;
+
+/// A voice that falls below this level is over.
+const FAINTEST: f32 = 1e-5;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
@@ -134,7 +137,6 @@ impl Voice {
             let d = drum(v.key);
             (v.timbre, v.noise, v.bright) = (1, d.noise, d.bright);
             (v.attack, v.decay) = ((1.0 / (0.0005 * rate)) as f32, fall(d.decay, rate));
-            v.release = v.decay;
             v.settle = step(f64::from(d.to), rate);
             v.extra = step(f64::from(d.from), rate).saturating_sub(v.settle) as f32;
             v.glide = fall(0.12, rate);
@@ -161,95 +163,53 @@ impl Voice {
         }
     }
 
+    /// The level of the next sample of a drum, which rings out whether its key is held or not.
     fn envelope(&mut self) {
         if self.stage == Stage::Dying {
             self.level *= self.quick;
-        } else if self.rising && self.stage != Stage::Released {
+        } else if self.rising {
             self.level += self.attack;
             if self.level >= 1.0 {
                 (self.level, self.rising) = (1.0, false);
             }
-        } else if self.rising && self.drum {
-            self.stage = Stage::Held;
+            return;
         } else {
-            self.level *= if self.stage == Stage::Released { self.release } else { self.decay };
+            self.level *= self.decay;
         }
-        let falling = !self.rising || matches!(self.stage, Stage::Dying | Stage::Released);
-        if falling && self.level < 1e-5 {
+        if self.level < FAINTEST {
             *self = Self::FREE;
         }
     }
 
-    fn raw(&mut self, cycle: &[f32], sine: &[f32]) -> f32 {
-        if self.drum {
-            self.extra *= self.glide;
-            self.phase = self.phase.wrapping_add(self.settle.wrapping_add(self.extra as u32));
-            self.seed ^= self.seed << 13;
-            self.seed ^= self.seed >> 17;
-            self.seed ^= self.seed << 5;
-            let white = self.seed as i32 as f32 * (1.0 / 2_147_483_648.0);
-            let hiss = if self.bright { 0.6 * (white - self.before) } else { white };
-            self.before = white;
-            return 1.3 * (look(sine, self.phase) * (1.0 - self.noise) + hiss * self.noise);
-        }
-        self.phase = self.phase.wrapping_add(self.step);
-        self.second = self.second.wrapping_add(self.settle);
-        if self.wide > 1.0 {
-            0.5 * (look(cycle, self.phase) + look(cycle, self.second))
-        } else {
-            look(cycle, self.phase)
-        }
+    /// Its next sample, before the filter: a sine that glides, and noise.
+    fn raw(&mut self, tables: &Tables, sine: u32) -> f32 {
+        self.extra *= self.glide;
+        self.phase = self.phase.wrapping_add(self.settle.wrapping_add(self.extra as u32));
+        self.seed ^= self.seed << 13;
+        self.seed ^= self.seed >> 17;
+        self.seed ^= self.seed << 5;
+        let white = self.seed as i32 as f32 * (1.0 / 2_147_483_648.0);
+        let hiss = if self.bright { 0.6 * (white - self.before) } else { white };
+        self.before = white;
+        1.3 * (tables.look(sine, self.phase) * (1.0 - self.noise) + hiss * self.noise)
     }
 
-    /// Adds this voice to a stretch of the mix. Realtime: yes.
-    pub fn add(&mut self, tables: &Tables, left: &mut [f32], right: &mut [f32]) {
-        let (cycle, sine) = (tables.cycle(self.timbre, self.key), tables.cycle(7, 127));
-        // Most of a voice's life, and so most of what all of them cost.
-        if !self.drum && !self.rising && self.stage != Stage::Dying {
-            return match self.wide > 1.0 {
-                true => self.ring::<true>(cycle, left, right),
-                false => self.ring::<false>(cycle, left, right),
-            };
-        }
-        for (l, r) in left.iter_mut().zip(right.iter_mut()) {
+    /// Adds a drum to a stretch of the mix, at its place in a row. Realtime: yes.
+    fn add(&mut self, tables: &Tables, mix: &mut [Frame], lane: usize) {
+        let sine = Tables::sine();
+        for frame in mix {
             self.envelope();
             if self.stage == Stage::Free {
                 return;
             }
-            let raw = self.raw(cycle, sine);
+            let raw = self.raw(tables, sine);
             self.low += self.tone * (raw - self.low);
             let out = self.low * self.level;
-            *l += out * self.left;
-            *r += out * self.right;
-        }
-    }
-
-    /// The same once it only falls, with what changes kept out of memory.
-    fn ring<const WIDE: bool>(&mut self, cycle: &[f32], left: &mut [f32], right: &mut [f32]) {
-        // Of a length that is known no place has to be looked at twice.
-        let Ok(cycle) = <&[f32; SIZE]>::try_from(cycle) else { return };
-        let fall = if self.stage == Stage::Released { self.release } else { self.decay };
-        let (tone, to_left, to_right) = (self.tone, self.left, self.right);
-        let (step, settle) = (self.step, self.settle);
-        let (mut level, mut low, mut phase, mut second) = (self.level, self.low, self.phase, self.second);
-        for (l, r) in left.iter_mut().zip(right.iter_mut()) {
-            level *= fall;
-            if level < 1e-5 {
-                *self = Self::FREE;
-                return;
+            if let (Some(left), Some(right)) = (frame.left.get_mut(lane), frame.right.get_mut(lane)) {
+                *left += out * self.left;
+                *right += out * self.right;
             }
-            phase = phase.wrapping_add(step);
-            second = second.wrapping_add(settle);
-            let raw = match WIDE {
-                true => 0.5 * (look(cycle, phase) + look(cycle, second)),
-                false => look(cycle, phase),
-            };
-            low += tone * (raw - low);
-            let out = low * level;
-            *l += out * to_left;
-            *r += out * to_right;
         }
-        (self.level, self.low, self.phase, self.second) = (level, low, phase, second);
     }
 }
 

@@ -62,6 +62,15 @@ pub fn missing(expected: &[Pitched], notes: &[Pitched], song: &Song) -> usize {
     expected.iter().filter(|n| !there.contains(&place(n))).count()
 }
 
+/// The shorter of two times, one by one.
+pub fn quickest(mut so_far: Vec<f32>, next: Vec<f32>) -> Vec<f32> {
+    if so_far.is_empty() {
+        return next;
+    }
+    so_far.iter_mut().zip(next).for_each(|(least, next)| *least = least.min(next));
+    so_far
+}
+
 /// Median, 99.9th percentile and maximum of the time of `process()`, as a share of a block.
 pub fn shares(mut taken: Vec<f32>, block: u32) -> [f64; 3] {
     taken.sort_by(f32::total_cmp);

@@ -4,11 +4,14 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
+use crate::sums::Sums;
+
 thread_local! {
     static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
     static NEXT: Cell<Option<Instant>> = const { Cell::new(None) };
     static STEP: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     static TAKEN: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    static SUMS: RefCell<Option<Sums>> = const { RefCell::new(None) };
     static ARMED: Cell<bool> = const { Cell::new(false) };
     static COUNTED: Cell<usize> = const { Cell::new(0) };
 }
@@ -18,6 +21,7 @@ pub fn begin(step: Duration, blocks: usize) {
     STEP.set(step);
     NEXT.set((!step.is_zero()).then(Instant::now));
     TAKEN.replace(Vec::with_capacity(blocks));
+    SUMS.replace((!step.is_zero()).then(|| Sums::new(blocks)));
     COUNTED.set(0);
 }
 
@@ -30,10 +34,24 @@ pub fn watch(inside: bool) {
         return;
     }
     if let Some(due) = NEXT.get() {
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        SUMS.with_borrow_mut(|sums| sums.as_mut().map(|sums| between(sums, due)));
+        wait(due);
         NEXT.set(Some(due + STEP.get()));
     }
     BEGAN.set(Some(Instant::now()));
+}
+
+fn wait(due: Instant) {
+    std::thread::sleep(due.saturating_duration_since(Instant::now()));
+}
+
+/// Sums, between the blocks.
+fn between(sums: &mut Sums, due: Instant) {
+    TAKEN.with_borrow(|taken| sums.follow(taken));
+    if let Some(due) = due.checked_sub(STEP.get() / 2).filter(|_| sums.knows()) {
+        wait(due);
+        sums.run();
+    }
 }
 
 /// Also for `watch`: counts allocations and frees instead.
@@ -44,6 +62,11 @@ pub fn guard(inside: bool) {
 /// Seconds of each `process()` since [`begin`].
 pub fn taken() -> Vec<f32> {
     TAKEN.take()
+}
+
+/// Seconds of the sums between them.
+pub fn sums() -> Vec<f32> {
+    SUMS.take().map_or_else(Vec::new, Sums::taken)
 }
 
 /// Allocations and frees of this thread inside `process()` since [`begin`], the linked plugin's included. (A bundle
