@@ -143,6 +143,7 @@ impl Performance {
             meter: (self.random.below(9) > 0).then_some(self.meter),
             bar: None,
             looped: self.looped,
+            alone: false,
         }
     }
 
