@@ -21,8 +21,8 @@ pub struct Past {
     clock: Clock,
     /// How long it has been put away, but for what goes on now.
     rested: Duration,
-    /// Since when it is; nothing while the host bounces.
-    since: Option<Instant>,
+    /// Since when it is: when it was put away, or when the bounce was over.
+    since: Instant,
     /// Whether the host has bounced since it played.
     bounced: bool,
 }
@@ -30,18 +30,18 @@ pub struct Past {
 impl Past {
     /// The host puts it away now.
     pub fn new(memory: Memory, clock: Clock, now: Instant) -> Self {
-        Self { memory, clock, rested: Duration::ZERO, since: Some(now), bounced: false }
+        Self { memory, clock, rested: Duration::ZERO, since: now, bounced: false }
     }
 
     /// The host bounces from now on; nothing if it is forgotten by then.
     pub fn bounce(self, now: Instant) -> Option<Self> {
         let rested = self.rested_by(now);
-        (rested < REMEMBERED).then_some(Self { rested, since: None, bounced: true, ..self })
+        (rested < REMEMBERED).then_some(Self { rested, bounced: true, ..self })
     }
 
     /// The bounce is over.
     pub fn bounced(&mut self, now: Instant) {
-        self.since = Some(now);
+        self.since = now;
     }
 
     /// It plays live again: what was heard, its line, and what becomes of what was under way on it. Nothing if it is
@@ -52,7 +52,7 @@ impl Past {
     }
 
     fn rested_by(&self, now: Instant) -> Duration {
-        self.rested + self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+        self.rested + now.saturating_duration_since(self.since)
     }
 }
 
