@@ -39,19 +39,22 @@ impl Mind {
         let Some(tick) = self.tick else { return };
         let along = self.settings.filter(|settings| settings.mode.plays_along());
         let answer = if along.is_none() { self.to_keep(&tick).cloned() } else { None };
-        let (take, notes) = match (along, answer) {
+        let (take, notes) = match (along, &answer) {
             (Some(settings), _) => self.played_along(&tick, &settings),
-            (_, Some(answer)) => self.answered(&answer),
+            (_, Some(answer)) => self.answered(answer),
             (None, None) => (Take::default(), Vec::new()),
         };
         if notes.is_empty() {
             return self.show(|picture| picture.message = "There is no answer to keep yet.".into());
         }
-        let asking = self.asking.as_ref().filter(|asking| along.is_none() && !asking.done);
-        let start = asking.map(|asking| asking.question.start);
         let take = self.add_take(take);
         self.lineage.keeps(&take.id, &notes);
-        self.grows = start.map(|start| (start, take));
+        // The next answer may be on its way already: that one does not grow the take.
+        let start = answer.map(|answer| answer.question.start);
+        let comes = |start: &Beats| {
+            self.asking.as_ref().is_some_and(|asking| asking.question.start == *start && !asking.done)
+        };
+        self.grows = start.filter(comes).map(|start| (start, take));
     }
 
     /// A take that was kept while its answer came has all of it at the end.
