@@ -106,3 +106,19 @@ fn a_take_of_a_project_that_is_gone_is_not_named() {
     stage.answered(76);
     assert_eq!(stage.keep().after, [""; 0]);
 }
+
+#[test]
+fn the_next_answer_does_not_grow_a_take_of_the_one_before() {
+    let mut stage = Stage::after_a_phrase(settings(Trigger::Automatic, Quantise::Beat), 0);
+    stage.answered(72);
+    stage.cut(Cut::Again);
+    let (at, epoch) = (stage.now(), Epoch(stage.epoch));
+    stage.say(ToWorker::Press { at, press: Press::Again, epoch });
+    stage.go(1);
+    // It is on its way, and nothing of it was heard.
+    let kept = stage.keep();
+    stage.made(&[(0, 79)]);
+    stage.go(48);
+    assert_eq!(stage.mind.takes.takes(), [kept]);
+    assert!(stage.notes.iter().any(|note| note.key.0 == 79));
+}
