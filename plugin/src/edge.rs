@@ -123,7 +123,8 @@ impl Plugin for Continuo {
         _: &mut AuxiliaryBuffers,
         context: &mut impl ProcessContext<Self>,
     ) -> ProcessStatus {
-        let host = Host { alone: self.is_alone(context), ..host(context.transport()) };
+        let host = host(context.transport());
+        let host = if self.is_alone(context) { unsteered(host) } else { host };
         let Some(audio) = &mut self.audio else { return ProcessStatus::Normal };
         if let [left, right, ..] = buffer.as_slice() {
             let host = self.pieces.follow(host, left);
@@ -192,6 +193,16 @@ fn host(transport: &Transport) -> Host {
         looped: transport.loop_range_beats(),
         alone: false,
     }
+}
+
+/// What the framework says where a program is started without `--tempo`.
+const UNASKED: f64 = 120.0;
+
+/// What is to be taken of the framework's word on a song that nobody steers: a tempo that somebody asked for. Without one the
+/// player's own counts (*Internal tempo*, *Tap*), and positions at another lead nowhere.
+fn unsteered(host: Host) -> Host {
+    let tempo = host.tempo.filter(|tempo| (tempo - UNASKED).abs() > 1e-6);
+    Host { song: host.song.filter(|_| tempo.is_some()), tempo, alone: true, ..host }
 }
 
 /// A burst of more controllers than this at one sample is a host restoring itself, not a player.
@@ -312,4 +323,17 @@ impl Vst3Plugin for Continuo {
     const VST3_CLASS_ID: [u8; 16] = *b"ContinuoPlaysOn1";
     const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] =
         &[Vst3SubCategory::Instrument, Vst3SubCategory::Generator, Vst3SubCategory::Stereo];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_alone_has_the_tempo_that_was_asked_for_or_the_players() {
+        let told = |tempo| Host { playing: true, song: Some(8.0), tempo: Some(tempo), ..Host::default() };
+        let unasked = Host { playing: true, alone: true, ..Host::default() };
+        assert_eq!(unsteered(told(120.0)), unasked);
+        assert_eq!(unsteered(told(90.0)), Host { alone: true, ..told(90.0) });
+    }
 }

@@ -105,6 +105,11 @@ impl Take {
     }
 }
 
+/// The take that plays: the newest that is not muted.
+pub fn sounding(takes: &[Take]) -> Option<&Take> {
+    takes.iter().rev().find(|take| !take.muted)
+}
+
 /// Where a take came from in few words, as a musician counts takes: "around take 2". Empty where it came from none.
 fn origin(take: &Take, takes: &[Take]) -> String {
     let number = |id: &String| takes.iter().position(|other| other.id == *id).map(|place| place + 1);

@@ -8,6 +8,7 @@ use nice_plug::params::persist::PersistentField;
 use serde::{Deserialize, Serialize};
 
 use crate::journal::Journal;
+use crate::kept;
 pub use crate::kept::{Asked, Take, TakeNote};
 use crate::learnt::Learnt;
 use crate::partner::PartnerStore;
@@ -127,6 +128,11 @@ impl TakeStore {
     /// All takes.
     pub fn takes(&self) -> Vec<Take> {
         self.lock().takes.clone()
+    }
+
+    /// The take that plays.
+    pub fn sounding(&self) -> Option<Take> {
+        kept::sounding(&self.lock().takes).cloned()
     }
 
     /// How often a state was loaded.

@@ -25,10 +25,11 @@ impl Around {
 impl Mind {
     /// The take from four bars back to four bars ahead, nothing where it does not play.
     pub(super) fn around(&self, tick: &Tick, settings: &Settings) -> Around {
-        let takes = self.takes.takes();
-        let take = sounding(&takes).filter(|_| settings.mode == Mode::Accompany && tick.playing);
-        let Some(take) = take else { return Around { before: Vec::new(), controls: Vec::new(), take: None } };
-        let left = left_to_the_model(take, settings);
+        let plays = settings.mode == Mode::Accompany && tick.playing;
+        let Some(take) = plays.then(|| self.takes.sounding()).flatten() else {
+            return Around { before: Vec::new(), controls: Vec::new(), take: None };
+        };
+        let left = left_to_the_model(&take, settings);
         let notes = take.notes.iter().map(|note| note.note());
         let notes: Vec<Note> = notes.filter(|note| !left.contains(&note.instrument)).collect();
         let placed = placed(&notes, tick, 4.0 * tick.meter.bar().0);
@@ -48,18 +49,13 @@ impl Mind {
     /// Says where there is a take to play around and no transport that comes to it.
     pub(super) fn say_if_it_stands(&mut self, tick: &Tick, settings: &Settings) {
         let waits = settings.mode == Mode::Accompany && !tick.playing;
-        let stands = waits && sounding(&self.takes.takes()).is_some();
+        let stands = waits && self.takes.sounding().is_some();
         let said = self.picture.message == STANDS;
         if stands != said && (said || self.picture.message.is_empty()) {
             let message = if stands { STANDS } else { "" };
             self.show(|picture| picture.message = message.into());
         }
     }
-}
-
-/// The take that plays: the newest that is not muted.
-pub fn sounding(takes: &[Take]) -> Option<&Take> {
-    takes.iter().rev().find(|take| !take.muted)
 }
 
 /// Instruments of a take that the model plays instead: those that the player chose, if there are others to play around.

@@ -4,7 +4,7 @@ use continuo_music::history::in_order;
 use continuo_timeline::{Beats, Bpm, FromWorker, Mode, Note, Settings, Tick};
 
 use super::{Answer, Mind, around};
-use crate::kept::{digits, in_words};
+use crate::kept::{digits, in_words, sounding};
 use crate::state::{Asked, Take, TakeNote};
 use crate::worker::asking::{Question, recent};
 use crate::worker::importing::import;
@@ -205,16 +205,16 @@ impl Mind {
             return;
         }
         let takes = self.takes.takes();
-        let sounding = around::sounding(&takes);
+        let plays = sounding(&takes);
         let left =
-            sounding.zip(self.settings).map(|(take, settings)| around::left_to_the_model(take, &settings));
+            plays.zip(self.settings).map(|(take, settings)| around::left_to_the_model(take, &settings));
         let left = left.unwrap_or_default();
         if generation == self.generation && left == self.left_out {
             return;
         }
         self.generation = generation;
         self.unsent.push(FromWorker::TakeBegin);
-        for note in sounding.map_or(&[][..], |take| &take.notes) {
+        for note in plays.map_or(&[][..], |take| &take.notes) {
             let note = note.note();
             if !left.contains(&note.instrument) {
                 self.unsent.push(FromWorker::TakeNote(note));
@@ -228,7 +228,7 @@ impl Mind {
         self.said_of_takes = message;
         self.show(|picture| {
             picture.takes = takes.len();
-            picture.take = sounding.map(|take| in_words(take, &takes)).unwrap_or_default();
+            picture.take = plays.map(|take| in_words(take, &takes)).unwrap_or_default();
             if let Some(message) = news {
                 picture.message = message;
             }
