@@ -35,8 +35,9 @@ pub struct Continuo {
     left: Option<Left>,
     /// Whether the host renders offline, as it said last.
     offline: bool,
-    /// Whether somebody starts and stops the transport.
+    /// Whether the transport ever stood, or counted beats: then somebody starts and stops it. And whether it rolled then.
     steered: bool,
+    rolled: bool,
     /// What was heard live, while it does not play live.
     past: Option<Past>,
 }
@@ -57,6 +58,7 @@ impl Default for Continuo {
             left: None,
             offline: false,
             steered: false,
+            rolled: false,
             past: None,
         }
     }
@@ -151,11 +153,13 @@ impl Plugin for Continuo {
 
 impl Continuo {
     /// Whether this is a program of our own with nobody who steers its song: the framework's transport rolls from the start
-    /// to the end of the program. One that ever stands, or counts beats, is somebody's (JACK's), while it rolls.
+    /// to the end of the program. One that ever stands, or counts beats, is somebody's (JACK's) once it rolls, and then for
+    /// good: who stops it wants silence.
     fn is_alone(&mut self, context: &impl ProcessContext<Self>) -> bool {
         let transport = context.transport();
         self.steered |= !transport.playing || transport.pos_beats.is_some();
-        context.plugin_api() == PluginApi::Standalone && !(transport.playing && self.steered)
+        self.rolled |= self.steered && transport.playing;
+        context.plugin_api() == PluginApi::Standalone && !self.rolled
     }
 
     /// What the next worker knows, and the line on which it heard that. Who renders begins without, so that it repeats.

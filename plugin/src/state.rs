@@ -99,22 +99,32 @@ impl TakeStore {
         self.lock().wanted.take()
     }
 
-    /// Adds takes that a journal brought back, newest first, and gives back those that the project did not have, oldest
-    /// first. They are older than those of the project: where it has none, the newest of them plays.
+    /// Adds takes that a journal brought back, newest first, and gives back those that the project did not have, or not all
+    /// of: oldest first. They are older than those of the project: where it has none, the newest of them plays.
     pub fn recover(&self, takes: &[Take]) -> Vec<Take> {
         let mut inside = self.lock();
         let kept = inside.takes.len();
+        let mut grown = Vec::new();
         for take in takes.iter().rev() {
-            let is_there = |one: &Take| !take.id.is_empty() && one.id == take.id;
-            if !inside.takes.iter().any(is_there) {
-                let mut take = take.clone();
-                take.name(&inside.takes);
-                inside.takes.push(take);
+            let is_it = |one: &&mut Take| !take.id.is_empty() && one.id == take.id;
+            match inside.takes.iter_mut().find(is_it) {
+                None => {
+                    let mut take = take.clone();
+                    take.name(&inside.takes);
+                    inside.takes.push(take);
+                }
+                // The project was saved while it came.
+                Some(part) if part.notes.len() < take.notes.len() => {
+                    part.notes.clone_from(&take.notes);
+                    grown.push(part.clone());
+                }
+                Some(_) => {}
             }
         }
-        let back = inside.takes.split_off(kept);
+        let mut back = inside.takes.split_off(kept);
         inside.takes.splice(0..0, back.iter().cloned());
         drop(inside);
+        back.extend(grown);
         self.changed.store(true, Ordering::Relaxed);
         self.generation.fetch_add(1, Ordering::Release);
         back
@@ -316,6 +326,18 @@ mod tests {
         store.keep(take());
         store.load("");
         assert!(!store.take_changed(), "what was loaded is what the project keeps");
+    }
+
+    #[test]
+    fn a_take_that_grew_after_the_project_was_saved_comes_back_whole() {
+        let store = TakeStore::default();
+        store.keep(Take { muted: true, ..take() });
+        let part = store.takes().remove(0);
+        let whole = Take { notes: [&part.notes[..], &part.notes[..]].concat(), muted: false, ..part.clone() };
+        let back = store.recover(std::slice::from_ref(&whole));
+        assert_eq!(store.takes(), [Take { muted: true, ..whole }]);
+        assert_eq!(back, store.takes());
+        assert_eq!(store.recover(&[part]), []);
     }
 
     #[test]

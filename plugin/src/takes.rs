@@ -5,6 +5,9 @@ use continuo_timeline::{Beats, Note};
 /// Most notes of a take that plays.
 pub const CAPACITY: usize = 8192;
 
+/// A note that stands no further before a bar line than this, in bars, stands on it.
+const NEAR: f64 = 1e-4;
+
 /// A take that goes on into the next bar by no more than this, in beats, ends with the one before it.
 const OVER: f64 = 0.25;
 
@@ -73,8 +76,8 @@ impl TakeTable {
     /// start of the song. Realtime: yes.
     pub fn in_bars(&self, bar: Beats) -> Option<(Beats, Beats)> {
         let (first, last) = (self.playing.first()?.at.0, self.playing.last()?.at.0);
-        let from = (first / bar.0 + 1e-9).floor();
-        let to = ((self.ends - OVER) / bar.0).ceil().max((last / bar.0 + 1e-9).floor() + 1.0);
+        let from = (first / bar.0 + NEAR).floor();
+        let to = ((self.ends - OVER) / bar.0).ceil().max((last / bar.0 + NEAR).floor() + 1.0);
         Some((Beats(from * bar.0), Beats(to * bar.0)))
     }
 

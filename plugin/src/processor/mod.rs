@@ -40,6 +40,8 @@ pub struct Left {
     sounding: Sounding,
     /// The player's.
     passed: Passed,
+    /// Why all of it was to end, if it has not.
+    silence: Option<Cut>,
 }
 
 /// Everything that lives on the audio thread; made on activation.
@@ -129,7 +131,9 @@ impl Audio {
     pub fn inherit(&mut self, left: Left, rate: f64, line: Option<(Clock, Cut)>) {
         self.sounding = left.sounding;
         self.passed = left.passed;
-        self.silence = Some(line.as_ref().map_or(Cut::Silence, |(_, why)| *why));
+        // What was not dealt with before it ended counts still.
+        let silenced = left.silence.is_some_and(|why| why != Cut::Restart).then_some(Cut::Silence);
+        self.silence = silenced.or(Some(line.as_ref().map_or(Cut::Silence, |(_, why)| *why)));
         if let Some((clock, _)) = line {
             self.clock = clock.at_rate(rate);
         }
@@ -137,7 +141,7 @@ impl Audio {
 
     /// What the next audio thread needs, for [`Self::inherit`], and where the music stood.
     pub fn leave(self) -> (Left, Clock) {
-        (Left { sounding: self.sounding, passed: self.passed }, self.clock)
+        (Left { sounding: self.sounding, passed: self.passed, silence: self.silence }, self.clock)
     }
 
     /// All that sounds ends at the start of the next block; the built-in sound is cut now. Whoever plays goes on with what
@@ -160,8 +164,8 @@ impl Audio {
     fn transport(&mut self, host: &Host, events: &mut impl Events) {
         let internal = self.internal_tempo();
         let wanted = self.wants_takes();
-        let host =
-            &self.own.lead(host, (&self.clock, internal), |bar| self.takes.in_bars(bar).filter(|_| wanted));
+        let take = |bar| self.takes.in_bars(bar).filter(|_| wanted);
+        let host = &self.own.lead(host, (&self.clock, internal), take);
         let cut = self.clock.begin(host, internal);
         let came_round = self.clock.take_wrap();
         if let Some(why) = cut {

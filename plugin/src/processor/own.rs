@@ -29,7 +29,7 @@ impl OwnSong {
             if song >= to.0 - 1e-9 { song - (to.0 - from.0) } else { song }
         } else {
             // A bar that has just begun is the next one.
-            let into = clock.into_bar().0;
+            let into = clock.into_bar().0.rem_euclid(bar.0);
             from.0 - if into < 1e-6 { 0.0 } else { bar.0 - into }
         };
         let (looped, tempo) = (Some((from.0, to.0)), Some(host.tempo.unwrap_or(internal.0)));

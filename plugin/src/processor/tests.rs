@@ -95,7 +95,12 @@ impl Stage {
 
     /// A take: keys and song positions, each an eighth of a beat long.
     fn take(&mut self, notes: &[(u8, f64)]) {
-        let take = |&(key, at): &(u8, f64)| FromWorker::TakeNote(note(key, at, 0.125));
+        self.take_of(notes, 0.125);
+    }
+
+    /// Of notes of so many beats.
+    fn take_of(&mut self, notes: &[(u8, f64)], len: f64) {
+        let take = |&(key, at): &(u8, f64)| FromWorker::TakeNote(note(key, at, len));
         let table =
             [FromWorker::TakeBegin].into_iter().chain(notes.iter().map(take)).chain([FromWorker::TakeEnd]);
         table.for_each(|message| self.worker.send(message).expect("room"));

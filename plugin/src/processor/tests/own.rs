@@ -67,3 +67,44 @@ fn a_host_that_has_a_song_is_followed() {
     // It is nowhere near the take, which waits for it.
     assert_eq!(played(None, 20 * 50).1, []);
 }
+
+/// Keys that sound at the end of what came out.
+fn sounding(stage: &Stage) -> Vec<u8> {
+    let mut keys = Vec::new();
+    for (_, output) in &stage.out {
+        match output {
+            Output::On { key, .. } => keys.push(key.0),
+            Output::Off { key, .. } => keys.retain(|one| *one != key.0),
+            _ => {}
+        }
+    }
+    keys
+}
+
+#[test]
+fn what_sounds_ends_where_the_take_turns_changes_or_is_gone() {
+    let long = [(60, 0.0), (64, 2.0), (67, 6.5)];
+    let begun = || {
+        let mut stage = Stage::new();
+        stage.alone = Some(true);
+        stage.take_of(&long, 3.0);
+        stage.turn(Target::Mode, 1.0);
+        // From beat 4 on, around the turn at beat 16: the last note sounds over it.
+        stage.play(17 * 50, &[]);
+        assert!(began(&stage).len() >= 4 && !sounding(&stage).is_empty(), "{:?}", began(&stage));
+        stage
+    };
+    let ends: [fn(&mut Stage); 4] = [
+        |stage| stage.turn(Target::Mode, 0.25),
+        |stage| stage.take_of(&[(48, 0.0)], 0.5),
+        |stage| stage.take(&[]),
+        |stage| stage.alone = None,
+    ];
+    for (number, end) in ends.into_iter().enumerate() {
+        let mut stage = begun();
+        end(&mut stage);
+        stage.play(50, &[]);
+        let left: Vec<u8> = sounding(&stage).into_iter().filter(|key| [60, 64, 67].contains(key)).collect();
+        assert_eq!(left, [0; 0], "way {number}");
+    }
+}

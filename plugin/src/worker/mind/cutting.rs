@@ -3,7 +3,7 @@
 use continuo_timeline::{Beats, Cut, FromWorker, GRID, Mode, Note};
 
 use super::lineage::Lineage;
-use super::{Mind, takes_turns};
+use super::{Answer, Mind, takes_turns};
 use crate::view::Activity;
 use crate::worker::along::Along;
 
@@ -12,6 +12,9 @@ impl Mind {
     pub(super) fn cut(&mut self, at: Beats, heard: Beats, why: Cut) {
         if why == Cut::Transport && std::mem::take(&mut self.rolls) {
             self.stop();
+        }
+        if matches!(why, Cut::Seek | Cut::Transport) {
+            self.stay_in_place();
         }
         let holds = self.settings.is_some_and(|settings| settings.mode == Mode::Hold);
         let goes_on = holds && why == Cut::Seek && self.phrase.began().is_none();
@@ -41,6 +44,17 @@ impl Mind {
             self.forget();
         }
         self.activity(if self.is_armed() { Activity::Waiting } else { Activity::Off });
+    }
+
+    /// The song jumps: what was planned behind that would else be looked for where it goes on.
+    fn stay_in_place(&mut self) {
+        let place = |answer: &Answer| self.placed(&answer.notes);
+        let placed = [self.newest.as_ref().map(place), self.before.as_ref().map(place)];
+        for (answer, placed) in [&mut self.newest, &mut self.before].into_iter().zip(placed) {
+            if let Some(answer) = answer {
+                answer.placed = answer.placed.take().or(placed);
+            }
+        }
     }
 
     /// As if nothing had been heard or answered.

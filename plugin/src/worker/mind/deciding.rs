@@ -231,7 +231,7 @@ impl Mind {
         self.holds = false;
         self.pace.recover();
         let (author, settings) = (self.author.clone(), *settings);
-        let answer = Answer { question: question.clone(), notes: Vec::new(), author, settings };
+        let answer = Answer { question: question.clone(), notes: Vec::new(), placed: None, author, settings };
         self.before = self.newest.replace(answer);
         self.answers += 1;
     }

@@ -32,6 +32,12 @@ fn asked(settings: &Settings, tempo: Bpm) -> Asked {
     }
 }
 
+/// What somebody made.
+fn made(notes: Vec<TakeNote>, author: &Author, settings: &Settings) -> Take {
+    let Author { model, weights } = author.clone();
+    Take { notes, seed: settings.seed, model, weights, ..Take::default() }
+}
+
 impl Mind {
     /// The newest answer becomes a take, at its place in the song. Of what is played along with the player, what was heard
     /// in the last bars: as many as an answer has.
@@ -50,17 +56,20 @@ impl Mind {
         let take = self.add_take(take);
         self.lineage.keeps(&take.id, &notes);
         // The next answer may be on its way already: that one does not grow the take.
-        let start = answer.map(|answer| answer.question.start);
-        let comes = |start: &Beats| {
-            self.asking.as_ref().is_some_and(|asking| asking.question.start == *start && !asking.done)
-        };
-        self.grows = start.filter(comes).map(|start| (start, take));
+        let start = answer.map(|answer| answer.question.start).filter(|start| self.comes(*start));
+        self.grows = start.map(|start| (start, take));
+    }
+
+    /// Whether more may come of the answer that was to start there: of the newest, where it was asked for.
+    fn comes(&self, start: Beats) -> bool {
+        let is_newest = self.newest.as_ref().is_some_and(|newest| newest.question.start == start);
+        is_newest && self.asking.as_ref().is_some_and(|asking| !asking.done)
     }
 
     /// A take that was kept while its answer came has all of it at the end.
     pub(super) fn grow(&mut self) {
         let Some((start, _)) = &self.grows else { return };
-        if self.asking.as_ref().is_some_and(|asking| asking.question.start == *start && !asking.done) {
+        if self.comes(*start) {
             return;
         }
         let is_it = |one: &&Answer| one.question.start == *start;
@@ -81,12 +90,13 @@ impl Mind {
     /// An answer as a take: how it came about, and its notes, on the line too.
     fn answered(&self, answer: &Answer) -> (Take, Vec<Note>) {
         let question = &answer.question;
+        let notes = answer.placed.clone().unwrap_or_else(|| self.placed(&answer.notes));
         let take = Take {
             context: context(&question.notes),
             asked: Some(asked(&answer.settings, question.tempo)),
             around: self.known_around(question.start, question.end),
             after: self.after(question),
-            ..self.made(&answer.notes, &answer.author, &answer.settings)
+            ..made(notes, &answer.author, &answer.settings)
         };
         (take, answer.notes.clone())
     }
@@ -114,7 +124,7 @@ impl Mind {
             asked: Some(asked(settings, tick.tempo)),
             around: self.known_around(begins, tick.at),
             after: self.newest.as_ref().map(|answer| self.after(&answer.question)).unwrap_or_default(),
-            ..self.made(&heard, &self.author, settings)
+            ..made(self.placed(&heard), &self.author, settings)
         };
         (take, heard)
     }
@@ -155,14 +165,8 @@ impl Mind {
         }
     }
 
-    /// What somebody made.
-    fn made(&self, notes: &[Note], author: &Author, settings: &Settings) -> Take {
-        let Author { model, weights } = author.clone();
-        Take { notes: self.placed(notes), seed: settings.seed, model, weights, ..Take::default() }
-    }
-
     /// Notes of the line at their place in the song, in the order of it.
-    fn placed(&self, notes: &[Note]) -> Vec<TakeNote> {
+    pub(super) fn placed(&self, notes: &[Note]) -> Vec<TakeNote> {
         let placed = notes.iter().map(|note| TakeNote {
             at: self.trail.song(note.at).0,
             len: note.len.0,

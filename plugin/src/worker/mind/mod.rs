@@ -38,7 +38,7 @@ use super::maker::Author;
 use super::pace::Pace;
 use super::trail::Trail;
 use crate::link::WorkerSide;
-use crate::state::{Take, TakeStore};
+use crate::state::{Take, TakeNote, TakeStore};
 use crate::view::{Activity, Picture, View};
 
 /// Notes up to this far ahead are sent before an offline tick is acknowledged.
@@ -52,6 +52,8 @@ struct Answer {
     question: Question,
     /// So far.
     notes: Vec<Note>,
+    /// The same in the song that was played then, once that has jumped away.
+    placed: Option<Vec<TakeNote>>,
     author: Author,
     /// As they stood when it was asked.
     settings: Settings,

@@ -24,6 +24,8 @@ struct Stage {
     /// The grid point that comes next.
     step: u32,
     playing: bool,
+    /// Beats from the line to the song.
+    elsewhere: f64,
     epoch: u32,
     /// What was planned and not made void.
     notes: Vec<Note>,
@@ -36,8 +38,9 @@ impl Stage {
         let mut engines = Engines::new(Arc::default());
         engines.pretended = Some(Maker::Fake(Arc::clone(&fake), "fake"));
         let mind = Mind::new(Arc::default(), Arc::default(), engines);
-        let (step, epoch, notes) = (0, 0, Vec::new());
-        let mut stage = Self { mind, audio, side, fake, settings, step, playing: true, epoch, notes };
+        let (step, elsewhere, epoch, notes) = (0, 0.0, 0, Vec::new());
+        let mut stage =
+            Self { mind, audio, side, fake, settings, step, playing: true, elsewhere, epoch, notes };
         stage.cut(Cut::Transport);
         stage.set(settings);
         stage
@@ -119,7 +122,7 @@ impl Stage {
             let at = self.now();
             self.say(ToWorker::Tick(Tick {
                 at,
-                song: at,
+                song: Beats(at.0 + self.elsewhere),
                 bar: Beats((at.0 / 4.0 + 1e-9).floor() * 4.0),
                 wrap: None,
                 meter: Meter::COMMON,

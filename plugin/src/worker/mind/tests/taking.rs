@@ -126,3 +126,38 @@ fn the_next_answer_does_not_grow_a_take_of_the_one_before() {
     assert_eq!(stage.mind.takes.takes(), [kept]);
     assert!(stage.notes.iter().any(|note| note.key.0 == 79));
 }
+
+#[test]
+fn an_answer_that_a_seek_broke_off_stays_in_its_place() {
+    let mut stage = Stage::after_a_phrase(settings(Trigger::Automatic, Quantise::Beat), 0);
+    stage.ask();
+    stage.go(1);
+    stage.made(&[(0, 72), (24, 74), (8 * BEAT, 76)]);
+    stage.go(48);
+    let before: Vec<f64> = stage.keep().notes.iter().map(|note| note.at).collect();
+    // The song goes on 64 beats further; the line as it was.
+    stage.elsewhere = 64.0;
+    stage.cut(Cut::Seek);
+    stage.go(24 * 10);
+    let after: Vec<f64> = stage.keep().notes.iter().map(|note| note.at).collect();
+    assert!(before.len() == 3 && before == after, "{before:?} {after:?}");
+}
+
+#[test]
+fn an_answer_that_is_put_off_grows_its_take_all_the_same() {
+    let mut stage = Stage::after_a_phrase(settings(Trigger::Automatic, Quantise::Beat), 0);
+    stage.ask();
+    // Its first note is late: all of it comes a beat or more later.
+    stage.go(96);
+    stage.made(&[(0, 72)]);
+    stage.go(48);
+    let kept = stage.keep();
+    assert_eq!(kept.notes.len(), 1);
+    stage.made(&[(48, 74)]);
+    for _ in 0..96 {
+        stage.fake.end();
+        stage.go(1);
+    }
+    let takes = stage.mind.takes.takes();
+    assert!(takes.len() == 1 && takes[0].id == kept.id && takes[0].notes.len() == 2, "{takes:?}");
+}
