@@ -4,6 +4,7 @@ Starts a JACK server with the dummy driver and a headless Ardour session, sends 
 comes out: audio, and MIDI. Prints the figures, exits 1 with a reason when something is missing, and ends what it started.
 """
 
+import errno
 import os
 import pathlib
 import shutil
@@ -93,6 +94,18 @@ class Recorder:
             self.done.set()
 
 
+def join(client, out, into):
+    """Connects two ports; JACK lists one that Ardour is about to make a moment before it can be connected."""
+    def joined():
+        try:
+            client.connect(out, into)
+        except jack.JackErrorCode as error:
+            return error.code == errno.EEXIST
+        return True
+
+    wait(f"a connection from {out} to {into}", joined, seconds=20.0)
+
+
 def connect(recorder, log):
     client = recorder.client
     names = lambda: [port.name for port in client.get_ports()]
@@ -103,14 +116,14 @@ def connect(recorder, log):
         return [p for p in client.get_ports(is_midi=True, is_input=True) if "Continuo" in p.name and "midi_in" in p.name]
 
     into = wait("Ardour's MIDI input", ports, about=names)
-    client.connect(recorder.out, into[0])
+    join(client, recorder.out, into[0])
     audio = wait("Ardour's audio output", lambda: [p for p in client.get_ports(is_audio=True, is_output=True)
                                                    if "Continuo" in p.name and "audio_out" in p.name], about=names)
     for port, ear in zip(audio[:2], recorder.ears):
-        client.connect(port, ear)
+        join(client, port, ear)
     for port in client.get_ports(is_midi=True, is_output=True):
         if "Continuo" in port.name and "midi_out" in port.name:
-            client.connect(port, recorder.notes)
+            join(client, port, recorder.notes)
 
 
 def report(recorder):
