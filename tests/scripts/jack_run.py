@@ -73,11 +73,15 @@ def connect(player, log, tracks):
         found = [p for p in client.get_ports(is_midi=True, is_input=True) if "Continuo" in p.name and "midi_in" in p.name]
         return found if len(found) >= tracks else None
 
+    def outputs():
+        found = [p for p in client.get_ports(is_midi=True, is_output=True) if "Continuo" in p.name and "midi_out" in p.name]
+        return found if len(found) >= tracks else None
+
     for port in one.wait("the tracks' MIDI inputs", inputs, 120):
-        client.connect(player.out, port)
-    outs = [p for p in client.get_ports(is_midi=True, is_output=True) if "Continuo" in p.name and "midi_out" in p.name]
-    for port, ear in zip(outs, player.ears):
-        client.connect(port, ear)
+        one.join(client, player.out, port)
+    # The inputs of a track may be there before its outputs: who is not heard is not counted.
+    for port, ear in zip(one.wait("the tracks' MIDI outputs", outputs, 120), player.ears):
+        one.join(client, port, ear)
 
 
 def hanging(messages):
