@@ -129,7 +129,7 @@ fn read(path: &Path) -> Option<Found> {
         match serde_json::from_str(&line.ok()?) {
             Ok(Line::Kept(take)) => {
                 // One that grew stands there twice.
-                match kept.iter_mut().find(|one: &&mut Take| !take.id.is_empty() && one.id == take.id) {
+                match kept.iter_mut().find(|one: &&mut Take| one.is(&take)) {
                     Some(one) => *one = take,
                     None => kept.push(take),
                 }

@@ -86,6 +86,11 @@ pub struct Asked {
 }
 
 impl Take {
+    /// Whether both are one take, perhaps grown since.
+    pub fn is(&self, other: &Self) -> bool {
+        !self.id.is_empty() && self.id == other.id
+    }
+
     /// Gives it a name that no other has, if it has none: digits of what it holds, so that one which an earlier version
     /// saved without is called the same at every load.
     pub fn name(&mut self, others: &[Self]) {

@@ -73,7 +73,7 @@ impl TakeStore {
 
     /// Puts a take in the place of what it was before, if that is still there.
     pub fn replace(&self, take: Take) {
-        if let Some(place) = self.lock().takes.iter_mut().find(|one| one.id == take.id) {
+        if let Some(place) = self.lock().takes.iter_mut().find(|one| one.is(&take)) {
             *place = Take { muted: place.muted, ..take };
             self.changed.store(true, Ordering::Relaxed);
         }
@@ -106,8 +106,7 @@ impl TakeStore {
         let kept = inside.takes.len();
         let mut grown = Vec::new();
         for take in takes.iter().rev() {
-            let is_it = |one: &&mut Take| !take.id.is_empty() && one.id == take.id;
-            match inside.takes.iter_mut().find(is_it) {
+            match inside.takes.iter_mut().find(|one| one.is(take)) {
                 None => {
                     let mut take = take.clone();
                     take.name(&inside.takes);

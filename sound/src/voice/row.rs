@@ -3,7 +3,9 @@
 //! Each kind of code computes the same operations in the same order, so that a sample has the same bits on every processor
 //! and on whichever way a voice is computed.
 use super::{FAINTEST, Stage, Voice};
-use crate::tables::{BITS, FINE, PLACES, Tables, UNIT, part};
+use crate::tables::Tables;
+#[cfg(target_arch = "x86_64")]
+use crate::tables::{BITS, FINE, UNIT};
 
 /// Voices of a row.
 pub const LANES: usize = 8;
@@ -133,14 +135,8 @@ impl Row {
     }
 
     fn portable<const WIDE: bool>(&mut self, tables: &Tables, mix: &mut [Frame]) {
-        let samples = tables.samples();
         let look = |cycle: &[u32; LANES], phase: &[u32; LANES]| -> [f32; LANES] {
-            std::array::from_fn(|j| {
-                // Within the tables whatever the cycle is, so that no place is looked at twice.
-                let at = (cycle[j].wrapping_add(phase[j] >> (32 - BITS)) as usize).min(PLACES - 2);
-                let (a, b) = (samples[at], samples[at + 1]);
-                a + (b - a) * part(phase[j])
-            })
+            std::array::from_fn(|j| tables.look(cycle[j], phase[j]))
         };
         for frame in mix {
             for j in 0..LANES {

@@ -4,7 +4,7 @@ use continuo_music::history::in_order;
 use continuo_timeline::{Beats, Bpm, FromWorker, Mode, Note, Settings, Tick};
 
 use super::{Answer, Mind, around};
-use crate::kept::{digits, in_words, sounding};
+use crate::kept::{digits, in_words};
 use crate::state::{Asked, Take, TakeNote};
 use crate::worker::asking::{Question, recent};
 use crate::worker::importing::import;
@@ -208,17 +208,16 @@ impl Mind {
         if generation == self.generation && !accompanies && self.left_out.is_empty() {
             return;
         }
-        let takes = self.takes.takes();
-        let plays = sounding(&takes);
+        let plays = self.takes.sounding();
+        let left = plays.as_ref().zip(self.settings);
         let left =
-            plays.zip(self.settings).map(|(take, settings)| around::left_to_the_model(take, &settings));
-        let left = left.unwrap_or_default();
+            left.map(|(take, settings)| around::left_to_the_model(take, &settings)).unwrap_or_default();
         if generation == self.generation && left == self.left_out {
             return;
         }
         self.generation = generation;
         self.unsent.push(FromWorker::TakeBegin);
-        for note in plays.map_or(&[][..], |take| &take.notes) {
+        for note in plays.as_ref().map_or(&[][..], |take| &take.notes) {
             let note = note.note();
             if !left.contains(&note.instrument) {
                 self.unsent.push(FromWorker::TakeNote(note));
@@ -230,9 +229,10 @@ impl Mind {
         // What was said of other things stays.
         let news = (message != self.said_of_takes).then(|| message.clone());
         self.said_of_takes = message;
+        let takes = self.takes.takes();
         self.show(|picture| {
             picture.takes = takes.len();
-            picture.take = plays.map(|take| in_words(take, &takes)).unwrap_or_default();
+            picture.take = plays.map(|take| in_words(&take, &takes)).unwrap_or_default();
             if let Some(message) = news {
                 picture.message = message;
             }

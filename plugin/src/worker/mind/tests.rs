@@ -107,13 +107,18 @@ impl Stage {
 
     /// Somebody asks for an answer, as the trigger has it.
     fn ask(&mut self) {
-        let (at, epoch) = (self.now(), Epoch(self.epoch));
         if self.settings.trigger == Trigger::Pedal {
+            let (at, epoch) = (self.now(), Epoch(self.epoch));
             self.say(ToWorker::Pedal { at, down: true, epoch });
             self.say(ToWorker::Pedal { at, down: false, epoch });
         } else {
-            self.say(ToWorker::Press { at, press: Press::Answer, epoch });
+            self.press(Press::Answer);
         }
+    }
+
+    fn press(&mut self, press: Press) {
+        let (at, epoch) = (self.now(), Epoch(self.epoch));
+        self.say(ToWorker::Press { at, press, epoch });
     }
 
     /// The next so many grid points.

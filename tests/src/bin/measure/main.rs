@@ -79,6 +79,8 @@ enum Clock {
     Mute,
     /// By the wall clock, so many times faster than life.
     Wall(u32),
+    /// The same, with sums between the blocks.
+    BesideSums(u32),
 }
 
 /// `song`, stopped a second before the end.
@@ -102,7 +104,9 @@ fn perform_with(
     let mut plugin = Hosted::new(source);
     let mut step = Duration::ZERO;
     match clock {
-        Clock::Wall(haste) => step = Duration::from_secs_f64(f64::from(block) / RATE) / haste,
+        Clock::Wall(haste) | Clock::BesideSums(haste) => {
+            step = Duration::from_secs_f64(f64::from(block) / RATE) / haste
+        }
         Clock::Simulated => plugin.offline(),
         Clock::Mute => {
             plugin.offline();
@@ -114,7 +118,8 @@ fn perform_with(
     if clock != Clock::Mute {
         plugin.watch = watching::watch;
     }
-    watching::begin(step, (seconds * RATE) as usize / block as usize + 1000);
+    let sums = matches!(clock, Clock::BesideSums(_));
+    watching::begin(step, (seconds * RATE) as usize / block as usize + 1000, sums);
     plugin.play_raw(&phrase.raw(&song), &song, seconds + 1.0, block)
 }
 
@@ -223,7 +228,7 @@ fn cost(source: &Source, phrases: &[Phrase]) {
 
 /// Measures and prints a row; gives the seconds of each `process()`, and of each time of sums.
 fn cost_of(source: &Source, name: &str, phrase: &Phrase, block: u32) -> [Vec<f32>; 2] {
-    perform(source, phrase, &Song::steady(120.0), block, Clock::Wall(HASTE));
+    perform(source, phrase, &Song::steady(120.0), block, Clock::BesideSums(HASTE));
     let both = [watching::taken(), watching::sums()];
     print_cost(name, block, both.clone());
     both
@@ -272,7 +277,7 @@ fn allocations(phrase: &Phrase) {
     plugin.offline();
     plugin.activate(RATE, 64);
     plugin.watch = watching::guard;
-    watching::begin(Duration::ZERO, 0);
+    watching::begin(Duration::ZERO, 0, false);
     let song = Song::steady(120.0);
     plugin.play_raw(&phrase.raw(&song), &song, 14.0, 64);
     println!("\nallocations and frees in process(), 14 s, the plugin linked: {}", watching::counted());

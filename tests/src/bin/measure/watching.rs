@@ -16,12 +16,13 @@ thread_local! {
     static COUNTED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Begins a measurement: a block comes every `step` (zero: as fast as may be), and there are at most `blocks`.
-pub fn begin(step: Duration, blocks: usize) {
+/// Begins a measurement: a block comes every `step` (zero: as fast as may be), and there are at most `blocks`; between them
+/// are sums as long, if they are wanted.
+pub fn begin(step: Duration, blocks: usize, sums: bool) {
     STEP.set(step);
     NEXT.set((!step.is_zero()).then(Instant::now));
     TAKEN.replace(Vec::with_capacity(blocks));
-    SUMS.replace((!step.is_zero()).then(|| Sums::new(blocks)));
+    SUMS.replace(sums.then(|| Sums::new(blocks)));
     COUNTED.set(0);
 }
 

@@ -9,8 +9,7 @@ impl Stage {
     /// *Keep that*, and what was kept.
     fn keep(&mut self) -> Take {
         let before = self.mind.takes.takes().len();
-        let (at, epoch) = (self.now(), Epoch(self.epoch));
-        self.say(ToWorker::Press { at, press: Press::Keep, epoch });
+        self.press(Press::Keep);
         let mut takes = self.mind.takes.takes();
         assert_eq!(takes.len(), before + 1);
         takes.pop().unwrap()
@@ -61,8 +60,7 @@ fn a_take_names_those_that_the_model_had_heard() {
         let second = stage.keep();
         // The same once more, and elsewhere on the line.
         stage.cut(Cut::Again);
-        let (at, epoch) = (stage.now(), Epoch(stage.epoch));
-        stage.say(ToWorker::Press { at, press: Press::Again, epoch });
+        stage.press(Press::Again);
         stage.go(1);
         stage.made(&[(0, 79)]);
         stage.go(48);
@@ -112,8 +110,7 @@ fn the_next_answer_does_not_grow_a_take_of_the_one_before() {
     let mut stage = Stage::after_a_phrase(settings(Trigger::Automatic, Quantise::Beat), 0);
     stage.answered(72);
     stage.cut(Cut::Again);
-    let (at, epoch) = (stage.now(), Epoch(stage.epoch));
-    stage.say(ToWorker::Press { at, press: Press::Again, epoch });
+    stage.press(Press::Again);
     stage.go(1);
     // It is on its way, and nothing of it was heard.
     let kept = stage.keep();
