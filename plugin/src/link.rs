@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use continuo_timeline::{FromWorker, ToWorker};
+use continuo_timeline::{Beats, FromWorker, ToWorker};
 use ringbuf::traits::{Consumer, Observer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
 
@@ -36,10 +36,19 @@ pub struct WorkerSide {
     clockwork: Arc<Clockwork>,
 }
 
+/// A ring each of whose pages was written once: the system gives a page at its first touch, in the time and under the locks of
+/// whoever touches it, and that must not be the audio thread.
+fn touched<T: Copy>(capacity: usize, with: T) -> HeapRb<T> {
+    let mut ring = HeapRb::new(capacity);
+    ring.push_iter(std::iter::repeat_n(with, capacity));
+    ring.clear();
+    ring
+}
+
 /// Both halves.
 pub fn link() -> (AudioSide, WorkerSide) {
-    let (to, from_audio) = HeapRb::new(8192).split();
-    let (to_audio, from) = HeapRb::new(4096).split();
+    let (to, from_audio) = touched(8192, ToWorker::Late { at: Beats(0.0) }).split();
+    let (to_audio, from) = touched(4096, FromWorker::TakeBegin).split();
     let clockwork = Arc::new(Clockwork {
         acked: AtomicU64::new(0),
         audio: AtomicBool::new(true),
@@ -107,5 +116,28 @@ impl Drop for AudioSide {
 impl Drop for WorkerSide {
     fn drop(&mut self) {
         self.clockwork.worker.store(false, Ordering::Relaxed);
+    }
+}
+
+#[cfg(all(test, target_os = "linux", not(miri)))]
+mod tests {
+    use super::*;
+
+    /// Pages that the system gave this thread at their first touch.
+    fn given() -> libc::c_long {
+        // SAFETY: plain numbers, for which zeroes are valid; the call writes them.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        assert_eq!(unsafe { libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage) }, 0);
+        usage.ru_minflt
+    }
+
+    #[test]
+    fn the_audio_thread_is_the_first_to_touch_no_page_of_a_ring() {
+        let (mut audio, _worker) = link();
+        // What a message takes, and this code itself, is there from now on.
+        assert!(audio.send(ToWorker::Late { at: Beats(0.0) }) && given() > 0);
+        let before = given();
+        while audio.send(ToWorker::Late { at: Beats(0.0) }) {}
+        assert_eq!(given(), before);
     }
 }

@@ -21,8 +21,11 @@ impl Room {
     pub fn new(rate: f64) -> Self {
         let delays = SECONDS.map(|seconds| (seconds * rate) as usize + 1);
         let longest = delays.into_iter().fold(0, usize::max);
+        let mut line = vec![[0.0; COMBS]; (longest + 1).next_power_of_two()];
+        // Zeroes from the system are pages that it gives at the first touch: not on the audio thread.
+        std::hint::black_box(&mut line).fill([0.0; COMBS]);
         Self {
-            line: vec![[0.0; COMBS]; (longest + 1).next_power_of_two()],
+            line,
             at: 0,
             delays,
             damp: [0.0; COMBS],

@@ -1,11 +1,14 @@
-"""Measures xruns in a real JACK graph: `jack_run.py Continuo.vst3 FOLDER [MINUTES [TRACKS]]`.
+"""Measures xruns in a real JACK graph: `jack_run.py Continuo.vst3 FOLDER [--minutes M] [--tracks N] [--pairs P]`.
 
-Ardour (without a window, JACK's dummy driver, blocks of 512 at 48 kHz) with eight tracks, first without and then with
-Continuo on each. A player of our own plays a phrase into all of them every twelve seconds and keeps what comes out.
-Prints xruns, JACK's load, the machine's load, and whether every note-on has its note-off. Nothing here fails for a
-number.
+Ardour (without a window, JACK's dummy driver, blocks of 512 at 48 kHz) with eight tracks, without and with Continuo on
+each, in turns. A player of our own plays a phrase into all of them every twelve seconds and keeps what comes out.
+Prints xruns, how many of them the machine under this one is no excuse for (`stops.py`), JACK's load, the machine's load,
+and whether every note-on has its note-off. Nothing here fails for a number.
+
+JACK is real-time where this user may ask for it (as on a musician's machine), and not where not, or with `--fair`.
 """
 
+import argparse
 import json
 import os
 import pathlib
@@ -18,8 +21,12 @@ import time
 import jack
 
 import ardour_session as one
+import stops
 
-TRACKS, ROUND = 8, 12.0
+ROUND = 12.0
+# Seconds between blocks that the player itself is late with, where that is asked for.
+STUMBLE = 5
+URGENT = ["--realtime", "--realtime-priority", "70"]
 # The last phrase comes this long before the end, so that its answer is over by then.
 REST = 15.0
 
@@ -27,23 +34,23 @@ REST = 15.0
 class Player:
     """A JACK client that plays and keeps what it hears; made before the graph runs."""
 
-    def __init__(self, seconds, tracks):
+    def __init__(self, seconds, tracks, stumbles):
         self.client = jack.Client("continuo-player", servername=one.SERVER, no_start_server=True)
         self.out = self.client.midi_outports.register("phrase")
         self.ears = [self.client.midi_inports.register(f"track{number}") for number in range(tracks)]
         self.heard = [[] for _ in range(tracks)]
-        self.xruns, self.frame, self.end = 0, None, int(seconds * one.RATE)
+        self.xruns, self.frame, self.end = [], None, int(seconds * one.RATE)
         starts = [ROUND * n for n in range(int((seconds - REST) / ROUND))]
         events = [(start + at, (0x90, key, 90)) for start in starts for key, at, _ in one.PHRASE]
         events += [(start + at + length, (0x80, key, 0)) for start in starts for key, at, length in one.PHRASE]
         self.queue = sorted((int(at * one.RATE), message) for at, message in events)
-        self.next, self.done = 0, threading.Event()
+        self.next, self.done, self.stumbles = 0, threading.Event(), stumbles
         self.client.set_process_callback(self.process)
         self.client.set_xrun_callback(self.count)
 
     def count(self, _):
         if self.frame is not None and not self.done.is_set():
-            self.xruns += 1
+            self.xruns.append(time.monotonic())
 
     def process(self, frames):
         self.out.clear_buffer()
@@ -59,6 +66,8 @@ class Player:
         for ear, heard in zip(self.ears, self.heard):
             for _, data in ear.incoming_midi_events():
                 heard.append(bytes(data))
+        if self.stumbles and self.frame // (STUMBLE * one.RATE) != (self.frame + frames) // (STUMBLE * one.RATE):
+            time.sleep(1.5 * one.PERIOD / one.RATE)
         self.frame += frames
         if self.frame >= self.end:
             self.done.set()
@@ -98,7 +107,39 @@ def hanging(messages):
     return ons, offs, sum(1 for count in open_keys.values() if count != 0)
 
 
-def perform(vst3, folder, seconds, tracks, with_plugin):
+def may_be_urgent():
+    """Whether this user's threads may be real-time: tried in a process of its own, which is gone afterwards."""
+    ask = "import os; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(70))"
+    return subprocess.run([sys.executable, "-c", ask], stderr=subprocess.DEVNULL).returncode == 0
+
+
+def policies(process):
+    """The names of a process's real-time threads, and how many others it has."""
+    urgent, others = [], 0
+    for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir():
+        if os.sched_getscheduler(int(task.name)) == os.SCHED_FIFO:
+            urgent.append((task / "comm").read_text().strip())
+        else:
+            others += 1
+    return urgent, others
+
+
+def is_machine(at, away):
+    """Whether the machine was away for half a block or more in the three blocks before this moment."""
+    block = one.PERIOD / one.RATE
+    return stops.within(away, at - 3 * block, at) > block / 2
+
+
+def share(away, begin, end):
+    """The share of moments for which `is_machine` is so: how often chance would say it."""
+    step = one.PERIOD / one.RATE
+    moments = [begin + step * number for number in range(int((end - begin) / step))]
+    near = [at for span in away for at in span]
+    busy = [at for at in moments if any(-0.1 < at - other < 0.1 for other in near)]
+    return sum(is_machine(at, away) for at in busy) / max(len(moments), 1)
+
+
+def perform(vst3, folder, seconds, tracks, with_plugin, urgent, stumbles):
     shutil.rmtree(folder, ignore_errors=True)
     home, stop, figures = folder / "home", folder / "stop", folder / "figures.jsonl"
     home.mkdir(parents=True)
@@ -109,8 +150,8 @@ def perform(vst3, folder, seconds, tracks, with_plugin):
                        CONTINUO_DATA=str(folder / "data"))
     log, running = folder / "log.txt", []
     try:
-        running.append(one.serve(environment, folder / "jack.txt"))
-        player = one.wait("JACK", lambda: player_or_none(seconds, tracks))
+        running.append(one.serve(environment, folder / "jack.txt", URGENT if urgent else ()))
+        player = one.wait("JACK", lambda: player_or_none(seconds, tracks, stumbles))
         with open(log, "w") as out:
             running.append(subprocess.Popen(["ardour7-lua", str(one.SCRIPTS / "ardour_eight.lua")], env=environment,
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=out))
@@ -118,17 +159,26 @@ def perform(vst3, folder, seconds, tracks, with_plugin):
             connect(player, log, tracks)
             one.wait("a rolling session", lambda: "ROLLING" in log.read_text(), 180)
             time.sleep(5.0)
-            player.frame = 0
+            urgent = policies(running[-1])[0]
             loads, machine = [], []
+            words_before = len((folder / "jack.txt").read_text())
+            watch = stops.Watch() if urgent else None
+            player.frame = 0
             while not player.done.wait(1.0):
                 loads.append(player.client.cpu_load())
                 machine.append(os.getloadavg()[0])
                 if running[-1].poll() is not None:
                     sys.exit("Ardour ended before its time")
+            began, away = time.monotonic() - player.frame / one.RATE, watch.end() if watch else []
+            words = (folder / "jack.txt").read_text()[words_before:]
             stop.touch()
             running[-1].wait(60)
             time.sleep(1.0)
-        return report(player, loads, machine, figures)
+        return {**report(player, loads, machine, figures), "away_ms": round(1e3 * sum(end - begin for begin, end in away), 1),
+                "away_share": round(share(away, began, time.monotonic()), 5),
+                "xruns_not_the_machine's": sum(not is_machine(at, away) for at in player.xruns), "urgent_threads": len(urgent),
+                "server_late": words.count("JackTimedDriver::Process XRun"),
+                "client_late": words.count("was not finished")}
     finally:
         for process in reversed(running):
             process.terminate()
@@ -139,9 +189,9 @@ def perform(vst3, folder, seconds, tracks, with_plugin):
                 process.wait()
 
 
-def player_or_none(seconds, tracks):
+def player_or_none(seconds, tracks, stumbles):
     try:
-        return Player(seconds, tracks)
+        return Player(seconds, tracks, stumbles)
     except jack.JackOpenError:
         return None
 
@@ -152,7 +202,7 @@ def report(player, loads, machine, figures):
     total = {name: sum(line[name] for line in lines) for name in ("hit", "backup", "miss", "notes", "late", "dropped")} if lines else {}
     mean = lambda values: sum(values) / max(len(values), 1)
     return {
-        "xruns": player.xruns, "minutes": round(player.frame / one.RATE / 60, 2),
+        "xruns": len(player.xruns), "minutes": round(player.frame / one.RATE / 60, 2),
         "jack_load_mean": round(mean(loads), 1), "jack_load_max": round(max(loads, default=0), 1),
         "machine_load_mean": round(mean(machine), 1),
         "ons": sum(c[0] for c in counts), "offs": sum(c[1] for c in counts), "hanging": sum(c[2] for c in counts),
@@ -161,28 +211,50 @@ def report(player, loads, machine, figures):
     }
 
 
+def turn(options, which):
+    """A run in a process of its own: the library keeps the registry of a server that is gone."""
+    for _ in range(8):
+        out = subprocess.run([sys.executable, __file__, *sys.argv[1:], "--only", which], stdout=subprocess.PIPE, text=True)
+        if out.returncode != 75:
+            break
+        print("JACK halted Ardour's client while it started; again", flush=True)
+    if out.returncode:
+        sys.exit(f"{which} the plugin: ended with {out.returncode}")
+    print(f"{which:>8} {out.stdout.strip()}", flush=True)
+    return json.loads(out.stdout)
+
+
 def main():
-    vst3, folder = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
-    minutes = float(sys.argv[3]) if len(sys.argv) > 3 else 10.0
-    tracks = int(sys.argv[4]) if len(sys.argv) > 4 else TRACKS
-    if len(sys.argv) > 5:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("vst3", type=lambda path: pathlib.Path(path).resolve())
+    parser.add_argument("folder", type=lambda path: pathlib.Path(path).resolve())
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--tracks", type=int, default=8)
+    parser.add_argument("--pairs", type=int, default=1)
+    parser.add_argument("--fair", action="store_true", help="no real-time priority, even where it may be had")
+    parser.add_argument("--stumble", action="store_true", help=f"the player is late every {STUMBLE} s: xruns that must not be the machine's")
+    parser.add_argument("--only", choices=("with", "without"))
+    options = parser.parse_args()
+    urgent = not options.fair and may_be_urgent()
+    if options.only:
         try:
-            print(json.dumps(perform(vst3, folder, minutes * 60, tracks, sys.argv[5] == "with")))
+            seconds = options.minutes * 60
+            print(json.dumps(perform(options.vst3, options.folder, seconds, options.tracks, options.only == "with", urgent,
+                                     options.stumble)))
         except one.Halted:
             sys.exit(75)
         return
-    print(f"{tracks} tracks, {minutes:g} minutes each, blocks of {one.PERIOD} at {one.RATE} Hz, JACK's dummy driver, not real-time", flush=True)
-    for which in ("without", "with"):
-        for _ in range(8):
-            # A process each: the library keeps the registry of a server that is gone.
-            out = subprocess.run([sys.executable, __file__, str(vst3), str(folder), str(minutes), str(tracks), which],
-                                 stdout=subprocess.PIPE, text=True)
-            if out.returncode != 75:
-                break
-            print("JACK halted Ardour's client while it started; again", flush=True)
-        if out.returncode:
-            sys.exit(f"{which} the plugin: ended with {out.returncode}")
-        print(f"{which:>8} {out.stdout.strip()}", flush=True)
+    print(f"{options.tracks} tracks, {options.minutes:g} minutes each, blocks of {one.PERIOD} at {one.RATE} Hz, JACK's dummy driver, "
+          f"{'real-time' if urgent else 'not real-time'}", flush=True)
+    runs = {"without": [], "with": []}
+    for pair in range(options.pairs):
+        # In turns, and each first as often as the other: what the hour does to the machine, it does to both.
+        for which in ("without", "with") if pair % 2 == 0 else ("with", "without"):
+            runs[which].append(turn(options, which))
+    for which, figures in runs.items():
+        sums = {name: round(sum(run.get(name, 0) for run in figures), 2)
+                for name in ("xruns", "xruns_not_the_machine's", "away_ms", "server_late", "client_late", "ons", "offs", "hanging", "notes", "late", "dropped", "hit", "backup", "miss")}
+        print(f"all of {which:>8} {json.dumps(sums)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,23 @@ use crate::run::{cargo, must, program, root, target, works};
 pub enum Bench {
     /// The bundled plugin in a host of ours: cost, onsets, time to the answer, late and hanging notes.
     Live,
-    /// Ardour in a real JACK graph, ten minutes with eight instances and ten without: xruns, and notes that hang.
+    /// Ardour in a real JACK graph, with eight instances and without, in turns: xruns and whose they are, and notes that hang.
     Jack {
-        /// Minutes of each.
+        /// Minutes of each turn.
         #[arg(long, default_value_t = 10.0)]
         minutes: f64,
         /// Tracks, each with an instance.
         #[arg(long, default_value_t = 8)]
         tracks: u32,
+        /// Turns with and without, the order changing each time.
+        #[arg(long, default_value_t = 1)]
+        pairs: u32,
+        /// No real-time priority for JACK's threads, even where it may be had.
+        #[arg(long)]
+        fair: bool,
+        /// A check of the bench itself: its player is late every five seconds, for which the machine must not be blamed.
+        #[arg(long)]
+        stumble: bool,
     },
     /// The engine: loading, prompts, tokens a second, against this machine's memory.
     Decode {
@@ -72,7 +81,7 @@ pub fn bench(what: Bench) -> Result<()> {
         Bench::Mutate { requests } => must(tool("serve_load").arg("mutate").arg(requests.to_string())),
         Bench::Soak { requests } => must(tool("serve_load").arg("soak").arg(requests.to_string())),
         Bench::Live => must(tool("measure").arg(bundled.join("Continuo.clap"))),
-        Bench::Jack { minutes, tracks } => {
+        Bench::Jack { minutes, tracks, pairs, fair, stumble } => {
             let (python, script) =
                 (root().join(".venv/bin/python"), root().join("tests/scripts/jack_run.py"));
             anyhow::ensure!(
@@ -82,7 +91,15 @@ pub fn bench(what: Bench) -> Result<()> {
             );
             let mut run = program(&python.to_string_lossy(), &[]);
             run.arg(script).arg(bundled.join("Continuo.vst3")).arg(target().join("jack"));
-            must(run.arg(minutes.to_string()).arg(tracks.to_string()))
+            for (name, value) in [
+                ("--minutes", minutes.to_string()),
+                ("--tracks", tracks.to_string()),
+                ("--pairs", pairs.to_string()),
+            ] {
+                run.arg(name).arg(value);
+            }
+            let flags = [(fair, "--fair"), (stumble, "--stumble")];
+            must(run.args(flags.into_iter().filter_map(|(on, flag)| on.then_some(flag))))
         }
         Bench::Decode { peers: true, more, .. } => must(tool("decode").arg("peers").args(more)),
         Bench::Decode { shape, more, .. } => must(tool("decode").arg("engine").args(shape).args(more)),

@@ -93,12 +93,12 @@ fn run(mut side: WorkerSide, mut memory: Memory, over: &AtomicBool) -> Memory {
     let mut mind = memory.0.take().map(|mind| mind.resumed());
     while let Some(now) = mind.as_mut().filter(|_| !over.load(Ordering::Relaxed) && side.audio_alive()) {
         let worked = catch_unwind(AssertUnwindSafe(|| now.work(&mut side)));
-        let armed = now.is_armed();
+        let nap = now.nap();
         match worked {
             Ok(true) => {}
             // A host that renders waits at each tick, also where nothing is to be answered.
             Ok(false) if now.is_offline() => std::thread::sleep(Duration::from_micros(50)),
-            Ok(false) => std::thread::sleep(Duration::from_millis(if armed { 1 } else { 20 })),
+            Ok(false) => std::thread::sleep(nap),
             Err(_) => mind = mind.map(Mind::after_defect),
         }
     }

@@ -17,6 +17,7 @@ mod tests;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use continuo_music::chord;
 use continuo_music::history::History;
@@ -197,6 +198,16 @@ impl Mind {
     /// Whether it may have to answer soon.
     pub fn is_armed(&self) -> bool {
         self.settings.is_none_or(|settings| settings.mode != Mode::Off)
+    }
+
+    /// How long nothing is missed by not looking. Each waking of each instance costs the host's audio threads a little; grid points
+    /// are tens of milliseconds apart, and only an answer's first note is waited for by anybody.
+    pub fn nap(&self) -> Duration {
+        Duration::from_millis(match &self.asking {
+            _ if !self.is_armed() => 20,
+            Some(asking) if asking.is_waited_for() => 1,
+            _ => 5,
+        })
     }
 
     /// Deals with what came; whether there was anything to do.
