@@ -24,6 +24,9 @@ import ardour_session as one
 import stops
 
 ROUND = 12.0
+KINDS = ("without", "beside", "with")
+# Seconds in which eight instances that answer a phrase at once keep both processors busy.
+BURST = 0.3
 # Seconds between blocks that the player itself is late with, where that is asked for.
 STUMBLE = 5
 URGENT = ["--realtime", "--realtime-priority", "70"]
@@ -39,7 +42,7 @@ class Player:
         self.out = self.client.midi_outports.register("phrase")
         self.ears = [self.client.midi_inports.register(f"track{number}") for number in range(tracks)]
         self.heard = [[] for _ in range(tracks)]
-        self.xruns, self.frame, self.end = [], None, int(seconds * one.RATE)
+        self.xruns, self.began, self.frame, self.end = [], 0.0, None, int(seconds * one.RATE)
         starts = [ROUND * n for n in range(int((seconds - REST) / ROUND))]
         events = [(start + at, (0x90, key, 90)) for start in starts for key, at, _ in one.PHRASE]
         events += [(start + at + length, (0x80, key, 0)) for start in starts for key, at, length in one.PHRASE]
@@ -139,14 +142,14 @@ def share(away, begin, end):
     return sum(is_machine(at, away) for at in busy) / max(len(moments), 1)
 
 
-def perform(vst3, folder, seconds, tracks, with_plugin, urgent, stumbles):
+def perform(vst3, folder, seconds, tracks, which, urgent, stumbles):
     shutil.rmtree(folder, ignore_errors=True)
     home, stop, figures = folder / "home", folder / "stop", folder / "figures.jsonl"
     home.mkdir(parents=True)
     one.link(vst3, home)
     environment = dict(os.environ, JACK_DEFAULT_SERVER=one.SERVER, JACK_NO_AUDIO_RESERVATION="1", HOME=str(home),
                        CONTINUO_SESSION=str(folder / "session"), CONTINUO_STOP=str(stop), CONTINUO_TRACKS=str(tracks),
-                       CONTINUO_PLUGIN=str(int(with_plugin)), CONTINUO_FIGURES=str(figures),
+                       CONTINUO_PLUGIN=str(int(which == "with")), CONTINUO_FIGURES=str(figures),
                        CONTINUO_DATA=str(folder / "data"))
     log, running = folder / "log.txt", []
     try:
@@ -161,21 +164,25 @@ def perform(vst3, folder, seconds, tracks, with_plugin, urgent, stumbles):
             time.sleep(5.0)
             urgent = policies(running[-1])[0]
             loads, machine = [], []
+            if which == "beside":
+                command = [sys.executable, str(one.SCRIPTS / "beside.py"), str(tracks), str(ROUND), str(BURST)]
+                running.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL))
+            ardour = running[1]
             words_before = len((folder / "jack.txt").read_text())
             watch = stops.Watch() if urgent else None
-            player.frame = 0
+            player.began, player.frame = time.monotonic(), 0
             while not player.done.wait(1.0):
                 loads.append(player.client.cpu_load())
                 machine.append(os.getloadavg()[0])
-                if running[-1].poll() is not None:
+                if ardour.poll() is not None:
                     sys.exit("Ardour ended before its time")
-            began, away = time.monotonic() - player.frame / one.RATE, watch.end() if watch else []
+            away = watch.end() if watch else []
             words = (folder / "jack.txt").read_text()[words_before:]
             stop.touch()
-            running[-1].wait(60)
+            ardour.wait(60)
             time.sleep(1.0)
         return {**report(player, loads, machine, figures), "away_ms": round(1e3 * sum(end - begin for begin, end in away), 1),
-                "away_share": round(share(away, began, time.monotonic()), 5),
+                "away_share": round(share(away, player.began, time.monotonic()), 5),
                 "xruns_not_the_machine's": sum(not is_machine(at, away) for at in player.xruns), "urgent_threads": len(urgent),
                 "server_late": words.count("JackTimedDriver::Process XRun"),
                 "client_late": words.count("was not finished")}
@@ -202,7 +209,7 @@ def report(player, loads, machine, figures):
     total = {name: sum(line[name] for line in lines) for name in ("hit", "backup", "miss", "notes", "late", "dropped")} if lines else {}
     mean = lambda values: sum(values) / max(len(values), 1)
     return {
-        "xruns": len(player.xruns), "minutes": round(player.frame / one.RATE / 60, 2),
+        "xruns": len(player.xruns), "at_s": [round(at - player.began, 1) for at in player.xruns], "minutes": round(player.frame / one.RATE / 60, 2),
         "jack_load_mean": round(mean(loads), 1), "jack_load_max": round(max(loads, default=0), 1),
         "machine_load_mean": round(mean(machine), 1),
         "ons": sum(c[0] for c in counts), "offs": sum(c[1] for c in counts), "hanging": sum(c[2] for c in counts),
@@ -233,23 +240,25 @@ def main():
     parser.add_argument("--pairs", type=int, default=1)
     parser.add_argument("--fair", action="store_true", help="no real-time priority, even where it may be had")
     parser.add_argument("--stumble", action="store_true", help=f"the player is late every {STUMBLE} s: xruns that must not be the machine's")
-    parser.add_argument("--only", choices=("with", "without"))
+    parser.add_argument("--beside", action="store_true", help="a third kind: no plugin, but as much work as theirs beside the graph")
+    parser.add_argument("--only", choices=KINDS)
     options = parser.parse_args()
     urgent = not options.fair and may_be_urgent()
     if options.only:
         try:
             seconds = options.minutes * 60
-            print(json.dumps(perform(options.vst3, options.folder, seconds, options.tracks, options.only == "with", urgent,
+            print(json.dumps(perform(options.vst3, options.folder, seconds, options.tracks, options.only, urgent,
                                      options.stumble)))
         except one.Halted:
             sys.exit(75)
         return
     print(f"{options.tracks} tracks, {options.minutes:g} minutes each, blocks of {one.PERIOD} at {one.RATE} Hz, JACK's dummy driver, "
           f"{'real-time' if urgent else 'not real-time'}", flush=True)
-    runs = {"without": [], "with": []}
+    kinds = [kind for kind in KINDS if kind != "beside" or options.beside]
+    runs = {which: [] for which in kinds}
     for pair in range(options.pairs):
-        # In turns, and each first as often as the other: what the hour does to the machine, it does to both.
-        for which in ("without", "with") if pair % 2 == 0 else ("with", "without"):
+        # In turns, and there and back: what the hour does to the machine, it does to each.
+        for which in kinds if pair % 2 == 0 else kinds[::-1]:
             runs[which].append(turn(options, which))
     for which, figures in runs.items():
         sums = {name: round(sum(run.get(name, 0) for run in figures), 2)
