@@ -204,9 +204,11 @@ def session(vst3, folder):
 
 
 def serve(environment, log, urgent=()):
-    """A JACK server that is up, not real-time unless `urgent` says how. A client that came before it would disturb the registry that both share, so that its own
-    word is waited for; and a registry that another server left damaged is swept before the next attempt."""
-    command = ["jackd", "-n", SERVER, *(urgent or ["--no-realtime"]), "-t", "10000", "-d", "dummy", "-r", str(RATE), "-p", str(PERIOD)]
+    """A JACK server that is up, not real-time unless `urgent` says how. A client that came before it would disturb the
+    registry that both share, so that its own word is waited for; and a registry that another server left damaged is swept
+    before the next attempt."""
+    command = ["jackd", "-n", SERVER, *(urgent or ["--no-realtime"]), "-t", "10000",
+               "-d", "dummy", "-r", str(RATE), "-p", str(PERIOD)]
     for _ in range(5):
         sweep()
         with open(log, "w") as out:

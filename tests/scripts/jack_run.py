@@ -19,17 +19,21 @@ import threading
 import time
 
 import jack
+import numpy
 
 import ardour_session as one
 import stops
 
 ROUND = 12.0
+SUMMED = ("xruns", "xruns_not_the_machine's", "away_ms", "server_late", "client_late", "ons", "offs", "hanging", "notes", "late",
+          "dropped", "hit", "backup", "miss")
 KINDS = ("without", "beside", "with")
 # Seconds in which eight instances that answer a phrase at once keep both processors busy.
 BURST = 0.3
 # Seconds between blocks that the player itself is late with, where that is asked for.
 STUMBLE = 5
-URGENT = ["--realtime", "--realtime-priority", "70"]
+PRIORITY = 70
+URGENT = ["--realtime", "--realtime-priority", str(PRIORITY)]
 # The last phrase comes this long before the end, so that its answer is over by then.
 REST = 15.0
 
@@ -112,34 +116,31 @@ def hanging(messages):
 
 def may_be_urgent():
     """Whether this user's threads may be real-time: tried in a process of its own, which is gone afterwards."""
-    ask = "import os; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(70))"
+    ask = f"import os; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param({PRIORITY}))"
     return subprocess.run([sys.executable, "-c", ask], stderr=subprocess.DEVNULL).returncode == 0
 
 
-def policies(process):
-    """The names of a process's real-time threads, and how many others it has."""
-    urgent, others = [], 0
-    for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir():
-        if os.sched_getscheduler(int(task.name)) == os.SCHED_FIFO:
-            urgent.append((task / "comm").read_text().strip())
-        else:
-            others += 1
-    return urgent, others
+def real_time(process):
+    """How many threads of a process are real-time."""
+    tasks = pathlib.Path(f"/proc/{process.pid}/task").iterdir()
+    return sum(os.sched_getscheduler(int(task.name)) == os.SCHED_FIFO for task in tasks)
 
 
-def is_machine(at, away):
-    """Whether the machine was away for half a block or more in the three blocks before this moment."""
-    block = one.PERIOD / one.RATE
-    return stops.within(away, at - 3 * block, at) > block / 2
+def machines(moments, away):
+    """For each of these moments, whether the machine was away for half a block or more in the three blocks before."""
+    moments, block = numpy.asarray(moments, float), one.PERIOD / one.RATE
+    taken = numpy.zeros_like(moments)
+    for begin, end in away:
+        taken += numpy.maximum(0.0, numpy.minimum(end, moments) - numpy.maximum(begin, moments - 3 * block))
+    return taken > block / 2
 
 
-def share(away, begin, end):
-    """The share of moments for which `is_machine` is so: how often chance would say it."""
-    step = one.PERIOD / one.RATE
-    moments = [begin + step * number for number in range(int((end - begin) / step))]
-    near = [at for span in away for at in span]
-    busy = [at for at in moments if any(-0.1 < at - other < 0.1 for other in near)]
-    return sum(is_machine(at, away) for at in busy) / max(len(moments), 1)
+def blame(player, away):
+    """Which xruns the machine is no excuse for, and how often chance would say that it is one."""
+    every = numpy.arange(player.began, time.monotonic(), one.PERIOD / one.RATE)
+    return {"away_ms": round(1e3 * sum(end - begin for begin, end in away), 1),
+            "away_share": round(float(machines(every, away).mean()), 5),
+            "xruns_not_the_machine's": int((~machines(player.xruns, away)).sum())}
 
 
 def perform(vst3, folder, seconds, tracks, which, urgent, stumbles):
@@ -156,34 +157,32 @@ def perform(vst3, folder, seconds, tracks, which, urgent, stumbles):
         running.append(one.serve(environment, folder / "jack.txt", URGENT if urgent else ()))
         player = one.wait("JACK", lambda: player_or_none(seconds, tracks, stumbles))
         with open(log, "w") as out:
-            running.append(subprocess.Popen(["ardour7-lua", str(one.SCRIPTS / "ardour_eight.lua")], env=environment,
-                                            stdin=subprocess.DEVNULL, stdout=out, stderr=out))
+            ardour = subprocess.Popen(["ardour7-lua", str(one.SCRIPTS / "ardour_eight.lua")], env=environment,
+                                      stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        running.append(ardour)
         with player.client:
             connect(player, log, tracks)
             one.wait("a rolling session", lambda: "ROLLING" in log.read_text(), 180)
             time.sleep(5.0)
-            urgent = policies(running[-1])[0]
+            threads = real_time(ardour)
             loads, machine = [], []
             if which == "beside":
                 command = [sys.executable, str(one.SCRIPTS / "beside.py"), str(tracks), str(ROUND), str(BURST)]
                 running.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL))
-            ardour = running[1]
             words_before = len((folder / "jack.txt").read_text())
-            watch = stops.Watch() if urgent else None
+            watch = stops.Watch() if threads else None
             player.began, player.frame = time.monotonic(), 0
             while not player.done.wait(1.0):
                 loads.append(player.client.cpu_load())
                 machine.append(os.getloadavg()[0])
                 if ardour.poll() is not None:
                     sys.exit("Ardour ended before its time")
-            away = watch.end() if watch else []
+            blamed = blame(player, watch.end()) if watch else {}
             words = (folder / "jack.txt").read_text()[words_before:]
             stop.touch()
             ardour.wait(60)
             time.sleep(1.0)
-        return {**report(player, loads, machine, figures), "away_ms": round(1e3 * sum(end - begin for begin, end in away), 1),
-                "away_share": round(share(away, player.began, time.monotonic()), 5),
-                "xruns_not_the_machine's": sum(not is_machine(at, away) for at in player.xruns), "urgent_threads": len(urgent),
+        return {**report(player, loads, machine, figures), **blamed, "urgent_threads": threads,
                 "server_late": words.count("JackTimedDriver::Process XRun"),
                 "client_late": words.count("was not finished")}
     finally:
@@ -218,7 +217,7 @@ def report(player, loads, machine, figures):
     }
 
 
-def turn(options, which):
+def turn(which):
     """A run in a process of its own: the library keeps the registry of a server that is gone."""
     for _ in range(8):
         out = subprocess.run([sys.executable, __file__, *sys.argv[1:], "--only", which], stdout=subprocess.PIPE, text=True)
@@ -259,10 +258,9 @@ def main():
     for pair in range(options.pairs):
         # In turns, and there and back: what the hour does to the machine, it does to each.
         for which in kinds if pair % 2 == 0 else kinds[::-1]:
-            runs[which].append(turn(options, which))
+            runs[which].append(turn(which))
     for which, figures in runs.items():
-        sums = {name: round(sum(run.get(name, 0) for run in figures), 2)
-                for name in ("xruns", "xruns_not_the_machine's", "away_ms", "server_late", "client_late", "ons", "offs", "hanging", "notes", "late", "dropped", "hit", "backup", "miss")}
+        sums = {name: round(sum(run[name] for run in figures), 2) for name in SUMMED if all(name in run for run in figures)}
         print(f"all of {which:>8} {json.dumps(sums)}", flush=True)
 
 

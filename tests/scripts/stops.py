@@ -42,12 +42,7 @@ class Watch:
 
     def end(self):
         """The times between which one of them was away; each counts, also when two were away at once."""
-        return sorted(tuple(span) for watcher in self.watchers for span in json.loads(watcher.communicate()[0]))
-
-
-def within(away, begin, end):
-    """Seconds of `away` between these times."""
-    return sum(max(0.0, min(b, end) - max(a, begin)) for a, b in away)
+        return [span for watcher in self.watchers for span in json.loads(watcher.communicate()[0])]
 
 
 if __name__ == "__main__":

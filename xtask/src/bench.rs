@@ -29,6 +29,9 @@ pub enum Bench {
         /// A check of the bench itself: its player is late every five seconds, for which the machine must not be blamed.
         #[arg(long)]
         stumble: bool,
+        /// A third kind of turn: no plugin, but as much work as theirs beside the graph.
+        #[arg(long)]
+        beside: bool,
     },
     /// The engine: loading, prompts, tokens a second, against this machine's memory.
     Decode {
@@ -81,7 +84,7 @@ pub fn bench(what: Bench) -> Result<()> {
         Bench::Mutate { requests } => must(tool("serve_load").arg("mutate").arg(requests.to_string())),
         Bench::Soak { requests } => must(tool("serve_load").arg("soak").arg(requests.to_string())),
         Bench::Live => must(tool("measure").arg(bundled.join("Continuo.clap"))),
-        Bench::Jack { minutes, tracks, pairs, fair, stumble } => {
+        Bench::Jack { minutes, tracks, pairs, fair, stumble, beside } => {
             let (python, script) =
                 (root().join(".venv/bin/python"), root().join("tests/scripts/jack_run.py"));
             anyhow::ensure!(
@@ -98,7 +101,7 @@ pub fn bench(what: Bench) -> Result<()> {
             ] {
                 run.arg(name).arg(value);
             }
-            let flags = [(fair, "--fair"), (stumble, "--stumble")];
+            let flags = [(fair, "--fair"), (stumble, "--stumble"), (beside, "--beside")];
             must(run.args(flags.into_iter().filter_map(|(on, flag)| on.then_some(flag))))
         }
         Bench::Decode { peers: true, more, .. } => must(tool("decode").arg("peers").args(more)),
